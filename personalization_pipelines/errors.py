@@ -1,0 +1,65 @@
+"""The one tree of failures. Each class says whether a rerun can help and what the operator does.
+
+PersonalizationError
+├── PermanentError            a rerun of the same input fails the same way
+│   ├── ConfigurationError    the website's YAML is wrong: correct the named line
+│   ├── InvalidIdentifier     an id is malformed or too long: the sender corrects it
+│   ├── ImportRefused         a file cannot be imported as it is: correct file or mapping
+│   ├── CorruptData           stored bytes do not match their checksum: restore or rebuild them
+│   ├── QualityGateFailed     data broke a declared expectation: look at the rows it names
+│   └── NotBuiltYet           a part of the product that does not exist yet was used
+└── TransientError            the same call may succeed later
+    ├── LogUnavailable        the event log cannot be written (disk full, I/O error)
+    ├── LiveStoreUnavailable  the live store does not answer in time
+    └── Busy                  another process holds the lock of this website's stage
+"""
+
+from __future__ import annotations
+
+
+class PersonalizationError(Exception):
+    """Any failure this project raises on purpose; its text is a sentence for the operator."""
+
+
+class PermanentError(PersonalizationError):
+    """A rerun of the same input fails in the same way."""
+
+
+class TransientError(PersonalizationError):
+    """The same call may succeed later, with nothing changed."""
+
+
+class ConfigurationError(PermanentError):
+    """A website's YAML is wrong; the text holds one `file:line: key: sentence` line per problem."""
+
+
+class InvalidIdentifier(PermanentError, ValueError):
+    """An id is malformed or out of bounds; ids are refused, never repaired."""
+
+
+class ImportRefused(PermanentError):
+    """A file cannot be imported as it is; nothing of it was stored."""
+
+
+class CorruptData(PermanentError):
+    """Stored bytes do not match their checksum or their declared shape."""
+
+
+class QualityGateFailed(PermanentError):
+    """Data broke a declared expectation; what was published before keeps serving."""
+
+
+class NotBuiltYet(PermanentError):
+    """A part of the product that does not exist yet was used."""
+
+
+class LogUnavailable(TransientError):
+    """The event log cannot be written; events are refused, not acknowledged, until a restart."""
+
+
+class LiveStoreUnavailable(TransientError):
+    """The live store did not answer within the deadline."""
+
+
+class Busy(TransientError):
+    """Another process holds the lock of this website's stage."""

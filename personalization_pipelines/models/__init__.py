@@ -1,0 +1,1 @@
+"""Stage 4: models that learn lists of items from the feature tables."""

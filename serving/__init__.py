@@ -1,0 +1,1 @@
+"""The thin HTTP side: tracks events into the log and answers from what was published."""

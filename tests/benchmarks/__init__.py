@@ -1,0 +1,1 @@
+"""Speed and quality, measured: `python -m tests.benchmarks [name…]` runs every `bench_*.py` here."""
