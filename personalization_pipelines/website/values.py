@@ -9,8 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, SecretStr, field_validator
 
 from personalization_pipelines.identifiers import parse_customer_id, parse_item_id, parse_name, parse_website_name
-from personalization_pipelines.timespans import parse_schedule
-from personalization_pipelines.website.fields import Cron, Percentage, Schedule, Span, Strict
+from personalization_pipelines.website.fields import Cron, Percentage, Span, Strict
 from personalization_pipelines.website.models import AnyModel
 from personalization_pipelines.website.scenarios import Scenario
 
@@ -47,7 +46,6 @@ class Events(Strict):
 
     sources: list[Source] = []
     bots: Bots | None = None
-    schedule: Schedule = Field(default_factory=lambda: parse_schedule("every 10m"))
 
 
 class Retention(Strict):
