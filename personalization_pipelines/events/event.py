@@ -12,8 +12,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Times are microseconds since 1970 in UTC. `visitor` is the pseudonym (22 characters of base64url)
     or "" for nobody. `item` is "" where the event names none. `price_minor` is the price of one piece
-    in the currency's fractional unit (ISO 4217). Absent numbers are None. `quarantine` is the reason why the event, though
-    acknowledged and kept, must not reach features and models; "" for a good one.
+    in the currency's fractional unit (ISO 4217). Absent numbers are None. `quarantine` is the reason
+    why the event, though acknowledged and kept, must not reach features and models; "" for a good one.
     """
 
     website: str
