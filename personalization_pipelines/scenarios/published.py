@@ -1,0 +1,124 @@
+"""What was published, as the server reads it: lookups in mapped arrays, no model code, nothing read ahead.
+
+numpy, msgspec and orjson only, since the server imports this. A publication that is broken in any way
+that `open` can see raises CorruptData, and the server keeps the one it has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from personalization_pipelines.errors import CorruptData
+from personalization_pipelines.scenarios.arrays import map_arrays
+from personalization_pipelines.scenarios.manifest import (
+    Manifest,
+    as_of_microseconds,
+    check_contents,
+    read_manifest,
+)
+from personalization_pipelines.scenarios.plan import Plan, read_plan
+from personalization_pipelines.scenarios.published_items import CATEGORIES, ITEMS, ITEMS_SCHEMA, Items
+from personalization_pipelines.scenarios.published_models import (
+    MODELS,
+    ModelEntry,
+    PublishedModel,
+    model_file,
+    model_schema,
+)
+from personalization_pipelines.scenarios.published_visitors import EVENTS, VISITORS, VISITORS_SCHEMA, Visitors
+
+PLAN = "plan.json"
+
+__all__ = ["EVENTS", "PLAN", "Items", "Publication", "PublishedModel", "Visitors", "verify"]
+
+
+@dataclass(frozen=True)
+class Publication:
+    """One publication, opened. `as_of` is its logical time in microseconds since 1970."""
+
+    id: str
+    website: str
+    as_of: int
+    plan: Plan
+    items: Items
+    visitors: Visitors
+    models: dict[str, PublishedModel]
+    directory: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, directory: Path, *, thorough: bool = False) -> Publication:
+        """Open a publication directory: map its files and check that everything points inside.
+
+        Sizes, names, types and the ends of long arrays are checked here, short arrays wholly; every byte
+        only where `thorough`. Raises CorruptData.
+        """
+        manifest = read_manifest(directory)
+        items = _items(directory, manifest, thorough)
+        if len(items) != manifest.items:
+            raise CorruptData(f"{directory}: {len(items)} items where {manifest.items} belong; publish again")
+        visitors = Visitors(map_arrays(directory / VISITORS, _entries(manifest, VISITORS), VISITORS_SCHEMA))
+        visitors.check(len(items), thorough)
+        if len(visitors) != manifest.visitors:
+            raise CorruptData(f"{directory}: {len(visitors)} visitors where {manifest.visitors} belong; publish again")
+        return cls(
+            id=manifest.id,
+            website=manifest.website,
+            as_of=as_of_microseconds(manifest),
+            plan=read_plan(_bytes(directory, manifest, PLAN)),
+            items=items,
+            visitors=visitors,
+            models=_models(directory, manifest, len(items), thorough),
+            directory=directory,
+            manifest=manifest,
+        )
+
+
+def verify(directory: Path) -> Manifest:
+    """Check every byte of a publication: checksums, no foreign files, every index, score and attribute.
+
+    Raises CorruptData with the file or array that is wrong; returns the manifest.
+    """
+    manifest = read_manifest(directory)
+    check_contents(directory, manifest)
+    Publication.open(directory, thorough=True)
+    return manifest
+
+
+def _items(directory: Path, manifest: Manifest, thorough: bool) -> Items:
+    arrays = map_arrays(directory / ITEMS, _entries(manifest, ITEMS), ITEMS_SCHEMA)
+    items = Items(arrays, _json(directory, manifest, CATEGORIES, tuple[str, ...]))
+    items.check(thorough)
+    return items
+
+
+def _models(directory: Path, manifest: Manifest, items: int, thorough: bool) -> dict[str, PublishedModel]:
+    models = {}
+    for entry in _json(directory, manifest, MODELS, list[ModelEntry]):
+        name = model_file(entry.number)
+        arrays = map_arrays(directory / name, _entries(manifest, name), model_schema(entry))
+        models[entry.name] = PublishedModel.of(entry, arrays)
+        models[entry.name].check(items, thorough)
+    return models
+
+
+def _entries(manifest: Manifest, name: str) -> dict[str, Any]:
+    if name not in manifest.files:
+        raise CorruptData(f"publication {manifest.id}: its manifest names no file {name!r}; publish again")
+    return manifest.files[name].arrays
+
+
+def _bytes(directory: Path, manifest: Manifest, name: str) -> bytes:
+    _entries(manifest, name)
+    return (directory / name).read_bytes()
+
+
+def _json(directory: Path, manifest: Manifest, name: str, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(_bytes(directory, manifest, name), type=kind)
+    except msgspec.DecodeError as error:
+        raise CorruptData(f"{directory / name}: cannot be read ({error}); publish again") from error

@@ -1,0 +1,158 @@
+"""The items of a publication: rows, found by type and id, with what the filters ask about each.
+
+A row is found by the 64-bit BLAKE2b of `type:id` in a sorted array, then verified against the stored id:
+a collision costs one more comparison, never a wrong item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from personalization_pipelines.errors import CorruptData
+from personalization_pipelines.scenarios.arrays import (
+    Array,
+    Texts,
+    check_ascending,
+    check_length,
+    check_range,
+    check_starts,
+)
+
+ITEMS = "items.bin"
+CATEGORIES = "categories.json"
+ITEMS_SCHEMA = {
+    "keys": "<i8", "key_rows": "<i4", "types": "<i4", "id_starts": "<i8", "id_text": "|u1",
+    "price_minor": "<i8", "valid_from": "<i8", "valid_to": "<i8", "allowed": "|b1",
+    "category_starts": "<i8", "category_codes": "<i4", "category_ends": "<i4",
+    "attribute_starts": "<i8", "attribute_text": "|u1",
+}  # fmt: skip
+ALWAYS = np.iinfo(np.int64)
+"""Sentinels of an open validity: `valid_from` is `ALWAYS.min`, `valid_to` is `ALWAYS.max`."""
+
+
+def item_key(item_type: int, item: str) -> int:
+    """Return the lookup key of an item: a signed 64-bit number (BLAKE2b of `type:id`)."""
+    digest = blake2b(b"%d:%b" % (item_type, item.encode("utf-8", "surrogatepass")), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+def path_order(path: str) -> list[str]:
+    """Return the sort key of a category path: its elements, so that everything below a path follows it directly."""
+    return path.split("/")
+
+
+class Items:
+    """The catalogue of a publication, by row. Times are microseconds since 1970, prices in minor units (-1 unknown).
+
+    `category_codes[category_starts[row]:category_starts[row + 1]]` are an item's own paths, in path order.
+    """
+
+    def __init__(self, arrays: Mapping[str, Array], categories: tuple[str, ...]) -> None:
+        self.types: NDArray[np.int32] = arrays["types"]
+        self.ids = Texts(arrays["id_starts"], arrays["id_text"])
+        self.price_minor: NDArray[np.int64] = arrays["price_minor"]
+        self.valid_from: NDArray[np.int64] = arrays["valid_from"]
+        self.valid_to: NDArray[np.int64] = arrays["valid_to"]
+        self.allowed: NDArray[np.bool_] = arrays["allowed"]
+        self.category_starts: NDArray[np.int64] = arrays["category_starts"]
+        self.category_codes: NDArray[np.int32] = arrays["category_codes"]
+        self.categories = categories
+        self._ends: NDArray[np.int32] = arrays["category_ends"]
+        self._codes = {path: code for code, path in enumerate(categories)}
+        self._attributes = Texts(arrays["attribute_starts"], arrays["attribute_text"])
+        self._keys: NDArray[np.int64] = arrays["keys"]
+        self._key_rows: NDArray[np.int32] = arrays["key_rows"]
+        self._keys_view = self._keys.data
+        self._rows_view = self._key_rows.data
+        self._types_view = self.types.data
+
+    def __len__(self) -> int:
+        return len(self.types)
+
+    def row(self, item_type: int, item: str) -> int:
+        """Return the row of an item, -1 where the publication does not know it."""
+        key = item_key(item_type, item)
+        place = int(self._keys.searchsorted(key))
+        while place < len(self._keys_view) and self._keys_view[place] == key:
+            row = self._rows_view[place]
+            if self._types_view[row] == item_type and self.ids[row] == item:
+                return row
+            place += 1
+        return -1
+
+    def below(self, path: str) -> tuple[int, int]:
+        """Return the range `[low, high)` of category codes of a path and everything below it, (0, 0) if unknown.
+
+        Slashes at both ends do not matter; the empty path is the root and means all categories.
+        """
+        inner = path.strip("/")
+        if not inner:
+            return 0, len(self.categories)
+        code = self._codes.get("/" + inner)
+        return (0, 0) if code is None else (code, int(self._ends[code]))
+
+    def codes(self, row: int) -> NDArray[np.int32]:
+        """Return the codes of an item's own categories, ascending."""
+        return self.category_codes[self.category_starts[row] : self.category_starts[row + 1]]
+
+    def paths(self, row: int) -> list[str]:
+        """Return an item's own category paths, in path order."""
+        return [self.categories[code] for code in self.codes(row)]
+
+    def attributes(self, row: int) -> dict[str, list[Any]]:
+        """Return an item's attributes: name to values (text or numbers). All of them: the caller selects."""
+        raw = self._attributes.raw(row)
+        if not raw:
+            return {}
+        values: dict[str, list[Any]] = orjson.loads(raw)
+        return values
+
+    def check(self, thorough: bool) -> None:
+        """Raise CorruptData where an array does not fit the others."""
+        count = len(self)
+        for name in ("price_minor", "valid_from", "valid_to", "allowed"):
+            check_length(name, getattr(self, name), count)
+        for name, array in (("keys", self._keys), ("key_rows", self._key_rows)):
+            check_length(name, array, count)
+        for name, starts in (("id_starts", self.ids.starts), ("attribute_starts", self._attributes.starts)):
+            check_length(name, starts, count + 1)
+        check_ascending("keys", self._keys, thorough)
+        check_range("key_rows", self._key_rows, 0, count, thorough)
+        check_range("types", self.types, 1, 2**31, thorough)
+        check_range("allowed", self.allowed.view(np.uint8), 0, 2, thorough)
+        self.ids.check("id_starts", thorough)
+        self._attributes.check("attribute_starts", thorough)
+        self._check_categories(thorough)
+        if thorough:
+            self._check_texts()
+
+    def _check_categories(self, thorough: bool) -> None:
+        count = len(self.categories)
+        check_length("category_ends", self._ends, count)
+        check_range("category_ends", self._ends, 1, count + 1, thorough)
+        check_length("category_starts", self.category_starts, len(self) + 1)
+        check_starts("category_starts", self.category_starts, len(self.category_codes), thorough)
+        check_range("category_codes", self.category_codes, 0, count, thorough)
+        if thorough and any(path_order(one) >= path_order(two) for one, two in pairwise(self.categories)):
+            raise CorruptData("categories.json: the categories are not in path order; publish again")
+
+    def _check_texts(self) -> None:
+        for row, (kind, item) in enumerate(zip(self.types.tolist(), self.ids, strict=True)):
+            if self.row(kind, item) != row:
+                raise CorruptData(f"item {item[:40]!r} of type {kind} is not found by its key; publish again")
+            if not isinstance(_attributes_or_none(self, row), dict):
+                raise CorruptData(f"item {item[:40]!r} of type {kind}: its attributes are no JSON object")
+
+
+def _attributes_or_none(items: Items, row: int) -> object:
+    try:
+        return items.attributes(row)
+    except orjson.JSONDecodeError:
+        return None
