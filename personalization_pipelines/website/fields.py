@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
+from personalization_pipelines.identifiers import parse_item_type, parse_name
 from personalization_pipelines.timespans import BuildSchedule, parse_cron, parse_schedule, parse_span
+
+_PERCENTAGE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?%")
+_CRON_ENTRY = re.compile(r"(\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/[1-9][0-9]?)?")
+_CRON_RANGES = {
+    "minute": (0, 59),
+    "hour": (0, 23),
+    "day of the month": (1, 31),
+    "month": (1, 12),
+    "day of the week": (0, 7),
+}
+
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 class Strict(BaseModel):
     """A frozen configuration value that refuses unknown keys and silent type changes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+    # The docstring under an attribute is its description in the JSON schema.
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        arbitrary_types_allowed=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+    )
 
 
 def _parsed(parse: Any, kind: type) -> BeforeValidator:
@@ -28,40 +51,73 @@ def _parsed(parse: Any, kind: type) -> BeforeValidator:
 
 
 def _percentage(value: object) -> float:
-    text = str(value)
-    if text.endswith("%"):
-        text = text[:-1]
-    elif isinstance(value, str):
+    """Read `20%`, or a share already between 0.0 and 1.0; a bare whole number could mean either."""
+    if isinstance(value, float):
+        share = value
+    elif isinstance(value, str) and _PERCENTAGE.fullmatch(value):
+        share = float(value[:-1]) / 100
+    else:
         raise ValueError(f"{value!r} is not a percentage; expected something like 20%")
-    try:
-        number = float(text) / 100
-    except ValueError:
-        raise ValueError(f"{value!r} is not a percentage; expected something like 20%") from None
-    if isinstance(value, float) and 0 <= value <= 1:  # already parsed
-        return value
-    if not 0 <= number <= 1:
+    if not 0 <= share <= 1:
         raise ValueError(f"{value!r} is not between 0% and 100%")
-    return number
+    return share
+
+
+def span_text(span: timedelta) -> str:
+    """Return a time span as the YAML writes it, in the largest unit that divides it."""
+    seconds = int(span.total_seconds())
+    size, unit = next((size, unit) for size, unit in _UNITS if seconds % size == 0)
+    return f"{seconds // size}{unit}"
+
+
+def _cron(text: str) -> str:
+    for name, (low, high), part in zip(_CRON_RANGES, _CRON_RANGES.values(), parse_cron(text).split(), strict=True):
+        for entry in part.split(","):
+            match = _CRON_ENTRY.fullmatch(entry)
+            numbers = [int(number) for number in match.group(2, 3) if number] if match else [-1]
+            if any(not low <= number <= high for number in numbers) or numbers != sorted(numbers):
+                raise ValueError(f"{text!r} is not a cron line: {part!r} is no {name} ({low} to {high})")
+    return text
+
+
+def category_path(text: str) -> str:
+    """Return a category path like `/Women/Shirts`, without a slash at its end."""
+    path = text.rstrip("/")
+    if not path.startswith("/") or "" in path[1:].split("/"):
+        raise ValueError(f"{text!r} is not a category path; expected something like /Women/Shirts")
+    return path
 
 
 Span = Annotated[
     timedelta,
     _parsed(parse_span, timedelta),
+    PlainSerializer(span_text, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]*[smhdw]$", "description": "a time span like 30d"}),
 ]
 Schedule = Annotated[
     BuildSchedule,
     _parsed(parse_schedule, BuildSchedule),
-    PlainSerializer(lambda schedule: schedule.text),
+    PlainSerializer(lambda schedule: schedule.text, when_used="json"),
     WithJsonSchema({"type": "string", "description": "hourly, daily, weekly or like `every 6h`"}),
 ]
 Cron = Annotated[
     str,
-    _parsed(parse_cron, type(None)),
+    _parsed(_cron, type(None)),
     WithJsonSchema({"type": "string", "description": "a cron line like `0 3 * * *`"}),
 ]
 Percentage = Annotated[
     float,
     BeforeValidator(_percentage),
-    WithJsonSchema({"type": "string", "pattern": "^[0-9.]+%$", "description": "a percentage like 20%"}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": "^[0-9]{1,3}([.][0-9]+)?%$"},
+                {"type": "number", "minimum": 0, "maximum": 1},
+            ],
+            "description": "a percentage like 20%",
+        }
+    ),
 ]
+CategoryPath = Annotated[str, AfterValidator(category_path)]
+Name = Annotated[str, AfterValidator(lambda text: parse_name(text))]
+ItemType = Annotated[int, AfterValidator(lambda number: int(parse_item_type(str(number))))]
