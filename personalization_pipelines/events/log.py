@@ -156,7 +156,7 @@ class SegmentLog:
         if self._failure:
             raise self._failure
         if self._waiting and self._waiting_bytes + len(item.data) > self._max_waiting:
-            raise LogUnavailable(f"{self._waiting_bytes} bytes wait to be written to the event log: send again later")
+            raise LogUnavailable("the event log has as much waiting as it may: send again later")
         self._waiting.append(item)
         self._waiting_bytes += len(item.data)
 

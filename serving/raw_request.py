@@ -1,0 +1,89 @@
+"""Turns a request into text strictly: what is not valid UTF-8, or holds a control or a backslash, is refused.
+
+Flask would repair bad UTF-8 into U+FFFD, so that two visitors become one. Here nothing is repaired. The path
+comes from WSGI already percent-decoded (PEP 3333), so an encoded slash is a slash.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, RequestURITooLarge, UnsupportedMediaType
+
+MAX_URL_BYTES = 8192
+FORM = "application/x-www-form-urlencoded"
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
+_DIGITS = re.compile(r"[0-9]{1,18}")
+
+
+def check_url_length(environ: dict[str, Any]) -> None:
+    """Refuse (414) a URL of more than 8 KiB, as it was on the wire."""
+    path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
+    if len(path) * 3 + len(query) < MAX_URL_BYTES:  # even if every byte of the path was percent-encoded
+        return
+    length = len(quote(path.encode("latin-1"))) + len(query) + bool(query)
+    if length > MAX_URL_BYTES:
+        raise RequestURITooLarge(f"URL of {length} bytes: expected at most {MAX_URL_BYTES}.")
+
+
+def decode_path(environ: dict[str, Any]) -> str:
+    """Return the path as text (400 where it is none)."""
+    return checked(environ["PATH_INFO"], "path")
+
+
+def parse_parameters(environ: dict[str, Any], max_body: int) -> dict[str, list[str]]:
+    """Return the parameters of query and form body: lower-case name to its values, in order.
+
+    Empty and doubled `&` and empty values count as not given. 400 malformed, 413 body over `max_body`
+    bytes, 415 body that is no form.
+    """
+    parameters: dict[str, list[str]] = {}
+    if query := environ.get("QUERY_STRING"):
+        _collect(query, parameters)
+    if environ["REQUEST_METHOD"] == "POST" and (body := read_body(environ, max_body)):
+        if not environ.get("CONTENT_TYPE", "").lower().startswith(FORM):
+            raise UnsupportedMediaType(f"body of type {environ.get('CONTENT_TYPE', '')[:60]!r}: expected {FORM}.")
+        _collect(body.decode("latin-1"), parameters)
+    return parameters
+
+
+def read_body(environ: dict[str, Any], limit: int) -> bytes:
+    """Return the request's body, at most `limit` bytes of it (413 beyond)."""
+    declared = environ.get("CONTENT_LENGTH") or ""
+    if declared and not _DIGITS.fullmatch(declared):
+        raise BadRequest(f"Content-Length {declared[:40]!r}: expected a number.")
+    length = int(declared or 0)
+    if length <= limit:
+        terminated = environ.get("wsgi.input_terminated")
+        body: bytes = environ["wsgi.input"].read(limit + 1 if terminated and not declared else length)
+        if len(body) <= limit:
+            return body
+    raise RequestEntityTooLarge(f"body of more than {limit} bytes: expected at most that.")
+
+
+def checked(raw: str, what: str) -> str:
+    """Return bytes that WSGI gave as latin-1 text as what they say in UTF-8 (400 where they say nothing)."""
+    try:
+        text = raw if raw.isascii() else raw.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        raise BadRequest(f"{what} {raw[:40]!r}: expected UTF-8.") from None
+    if _FORBIDDEN.search(text):
+        raise BadRequest(f"{what} {text[:40]!r}: control characters and '\\' are not allowed.")
+    return text
+
+
+def _collect(encoded: str, parameters: dict[str, list[str]]) -> None:
+    for pair in encoded.split("&"):
+        name, _, value = pair.partition("=")
+        if value:
+            parameters.setdefault(_decoded(name, "parameter name").lower(), []).append(_decoded(value, name))
+        elif name:
+            _decoded(name, "parameter name")
+
+
+def _decoded(encoded: str, what: str) -> str:
+    if "%" in encoded or "+" in encoded:
+        encoded = unquote_to_bytes(encoded.replace("+", " ").encode("latin-1")).decode("latin-1")
+    return checked(encoded, what)

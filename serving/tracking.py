@@ -1,0 +1,182 @@
+"""Tracking: one call in, the event on the disk, then the answer (section 1 of the HTTP contract).
+
+The block answers in front of Flask: `/api/{customer}/{event}/…` for the words of tracking, and all of
+`/ebl/`, are taken before Flask sees them, everything else goes on to it. Measured (`make bench`, tracking):
+Flask's routing and its contexts alone would cost more than judging, storing and syncing an event. The order
+in which a call may fail: size (414, 413), encoding (400), customer (404), method (405), the event itself
+(400, 404, 501), the disk (503).
+
+No raw user id leaves this module: it is pseudonymised in `judge`, and nothing here logs a request.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from base64 import b64decode
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+
+from flask import Blueprint, Flask
+from flask.sansio.blueprints import BlueprintSetupState
+from werkzeug.exceptions import HTTPException
+
+from personalization_pipelines.errors import LogUnavailable
+from personalization_pipelines.events.event import encode
+from personalization_pipelines.events.judge import EVENT_WORDS, Call, Refuse, judge
+from personalization_pipelines.events.log import EventLog
+from serving.metrics import Metrics
+from serving.problems import CONTENT_TYPE, log_unexpected, problem_body
+from serving.raw_request import check_url_length, decode_path, parse_parameters
+
+if TYPE_CHECKING:
+    from serving.services import Services
+    from serving.websites import ServedWebsite
+
+MAX_BODY_BYTES = 64 * 1024
+PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
+"""A GIF of one transparent pixel, 43 bytes."""
+
+_COMMON = [("Cache-Control", "no-store"), ("Access-Control-Allow-Origin", "*")]
+_NO_CONTENT = _COMMON
+_PIXEL = [("Content-Type", "image/gif"), ("Content-Length", str(len(PIXEL))), *_COMMON]
+_METHODS = "GET, OPTIONS, POST"
+_PREFLIGHT = [
+    ("Access-Control-Allow-Methods", _METHODS),
+    ("Access-Control-Allow-Headers", "Content-Type"),
+    ("Access-Control-Max-Age", "86400"),
+    *_COMMON,
+]
+_log = logging.getLogger(__name__)
+
+StartResponse = Callable[[str, list[tuple[str, str]]], object]
+Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+class Customers(Protocol):
+    """Where websites are found."""
+
+    def by_customer(self, customer_id: str) -> ServedWebsite | None:
+        """Return the website of a customer id, or None."""
+
+
+class Answer(NamedTuple):
+    """One HTTP answer."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes = b""
+
+
+class Tracker:
+    """Answers tracking calls. `key` is the installation key; it may be used from many threads."""
+
+    def __init__(self, websites: Customers, log: EventLog, key: bytes, metrics: Metrics) -> None:
+        self._websites = websites
+        self._log = log
+        self._key = key
+        self._metrics = metrics
+        self._said = ""
+
+    def answer(self, environ: dict[str, Any]) -> Answer:
+        """Return the answer to one call, whose path begins with `/api/` or `/ebl/`; never raises."""
+        started = time.perf_counter()
+        try:
+            answer = self._answer(environ)
+        except HTTPException as error:
+            answer = _problem(error.code or 400, "", error.description or "")
+        except LogUnavailable as error:
+            self._say_once(str(error))
+            answer = _problem(503, "", f"The event was not stored: {error}.", ("Retry-After", "1"))
+        except Exception as error:  # noqa: BLE001 - the last line of defence: no call may get a traceback
+            log_unexpected(error)
+            answer = _problem(500, "", "The server made an error, which it has logged; the event was not stored.")
+        self._metrics.answered("tracking", answer.status, time.perf_counter() - started)
+        return answer
+
+    def _answer(self, environ: dict[str, Any]) -> Answer:
+        check_url_length(environ)
+        parts = decode_path(environ).split("/")
+        customer, event = parts[2], parts[3] if len(parts) > 3 else ""
+        method = environ["REQUEST_METHOD"]
+        parameters = parse_parameters(environ, MAX_BODY_BYTES)
+        if method == "OPTIONS":
+            return Answer(204, _PREFLIGHT)
+        served = self._websites.by_customer(customer)
+        if served is None:
+            return _problem(404, "Unknown customer", f"customer {customer[:40]!r}: no website has this customer id.")
+        if method not in ("GET", "POST") or (event == "events" and method != "POST"):
+            return _problem(405, "", f"method {method[:20]}: expected GET or POST.", ("Allow", _METHODS))
+        decision = judge(Call(event, parts[4:], parameters), served.website, _now(), self._key)
+        if isinstance(decision, Refuse):
+            self._metrics.count("events_refused", served.website.name, str(decision.status))
+            return _problem(decision.status, decision.title, decision.detail)
+        self._log.append([encode(event) for event in decision.events])
+        stored = decision.events
+        self._metrics.count("events_acknowledged", served.website.name, stored[0].event, amount=len(stored))
+        if method == "GET" and _wants_image(environ.get("HTTP_ACCEPT", "")):
+            return Answer(200, _PIXEL, PIXEL)
+        return Answer(204, _NO_CONTENT)
+
+    def _say_once(self, failure: str) -> None:
+        if failure != self._said:
+            _log.error("events are refused: %s", failure)
+        self._said = failure
+
+
+def blueprint(services: Services) -> Blueprint:
+    """Return the tracking block of the application."""
+    return tracking_blueprint(services.websites, services.log, services.home.key, services.metrics)
+
+
+def tracking_blueprint(websites: Customers, log: EventLog, key: bytes, metrics: Metrics | None = None) -> Blueprint:
+    """Return a block that, registered on an application, answers the tracking paths in front of it."""
+    block = Blueprint("tracking", __name__)
+    tracker = Tracker(websites, log, key, metrics or Metrics())
+    block.record_once(lambda state: _mount(state, tracker))
+    return block
+
+
+def is_tracking(path: str) -> bool:
+    """Whether a WSGI path is for the tracker: all of `/ebl/`, and `/api/{customer}/{event}` for its words."""
+    if not path.startswith("/api/"):
+        return path.startswith("/ebl/")
+    parts = path.split("/", 4)
+    return len(parts) > 3 and parts[3] in EVENT_WORDS and parts[2] != "v2"
+
+
+def _mount(state: BlueprintSetupState, tracker: Tracker) -> None:
+    app = cast(Flask, state.app)
+    behind = cast(Application, app.wsgi_app)
+
+    def front(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if not is_tracking(environ["PATH_INFO"]):
+            return behind(environ, start_response)
+        answer = tracker.answer(environ)
+        start_response(_STATUS[answer.status], answer.headers)
+        return [answer.body]
+
+    app.wsgi_app = front  # type: ignore[method-assign]
+
+
+_STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def _wants_image(accept: str) -> bool:
+    """Whether an Accept header asks for an image: a browser's `<img>` does, `*/*` alone does not."""
+    if "image/" not in accept:
+        return False
+    ranges = [part.replace(" ", "").lower() for part in accept.split(",")]
+    return any(part.startswith("image/") and not part.endswith((";q=0", ";q=0.0")) for part in ranges)
+
+
+def _problem(status: int, title: str, detail: str, *headers: tuple[str, str]) -> Answer:
+    body = problem_body(status, title or HTTPStatus(status).phrase, detail)
+    return Answer(
+        status, [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body))), *headers, *_COMMON], body
+    )

@@ -1,0 +1,86 @@
+"""The servers that the tracking benchmark and the fault tests start, as `python -m … WHAT DIRECTORY PORT`.
+
+`tracking` is one website with the real tracking block over the event log in DIRECTORY; `noop` is the same
+Flask and the same server with a view that does nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Flask
+from granian import Granian
+from granian.constants import Interfaces
+
+from personalization_pipelines.events.log import SegmentLog, repair
+from personalization_pipelines.website import Website
+from serving import problems
+from serving.tracking import tracking_blueprint
+from tests.conftest import make_website
+
+KEY = b"k" * 32
+
+
+@dataclass(frozen=True)
+class Served:
+    """A website as the tracker looks at it."""
+
+    website: Website
+
+
+class OneWebsite:
+    """The configuration of an installation with one website."""
+
+    def __init__(self, website: Website) -> None:
+        self._served = Served(website)
+
+    def by_customer(self, customer_id: str) -> Served | None:
+        return self._served if customer_id == self._served.website.customer_id else None
+
+
+def tracking_app(directory: Path) -> Flask:
+    """Return an application with the tracking block alone; a dead writer's segments are repaired first."""
+    repair(directory)
+    app = Flask("tracking")
+    problems.register(app)
+    app.register_blueprint(tracking_blueprint(OneWebsite(make_website()), SegmentLog(directory), KEY))
+    return app
+
+
+def noop_app() -> Flask:
+    """Return an application whose only view answers 204."""
+    app = Flask("noop")
+
+    @app.get("/noop")
+    def noop() -> tuple[str, int]:
+        return "", 204
+
+    return app
+
+
+def load(target: str) -> Flask:
+    """Make the application named `WHAT:DIRECTORY` in the server's worker process."""
+    what, _, directory = target.partition(":")
+    return noop_app() if what == "noop" else tracking_app(Path(directory))
+
+
+def main(what: str, directory: str, port: int) -> None:
+    """Serve until stopped: granian, WSGI, one worker, 32 threads."""
+    server = Granian(
+        f"{what}:{directory}",
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=32,
+        log_access=False,
+        log_level="warning",  # type: ignore[arg-type]
+    )
+    server.serve(target_loader=load)
+
+
+if __name__ == "__main__":
+    print(json.dumps({"serving": sys.argv[1:]}), flush=True)
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
