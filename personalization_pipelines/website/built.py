@@ -62,11 +62,7 @@ def not_built_yet(value: object) -> Iterator[tuple[Path, str]]:
             if not unbuilt.values:
                 yield path, f"`{path[-1]}` is not built yet; remove it to use the file with this version"
             elif isinstance(found, str | bool) and found in unbuilt.values:
-                yield path, f"`{path[-1]}: {str(found).lower()}` is not built yet{_instead(path)}"
-
-
-def _instead(path: Path) -> str:
-    return f"; built are {', '.join(BUILT_TYPES)}" if path[-1] == "type" else ""
+                yield path, f"`{path[-1]}: {str(found).lower()}` is not built yet"
 
 
 def _places(value: object, pattern: tuple[str, ...], path: Path) -> Iterator[tuple[Path, object]]:
