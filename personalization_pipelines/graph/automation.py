@@ -40,7 +40,7 @@ def on_change() -> Condition:
 def at_source(cron: str, time_zone: str) -> Condition:
     """For what has nothing above: at every cron tick, and once where it was never built."""
     tick: Condition = dg.AutomationCondition.cron_tick_passed(cron, time_zone)
-    missing: Condition = dg.AutomationCondition.missing() & dg.AutomationCondition.initial_evaluation()
-    return ((tick | missing).since_last_handled() & ~dg.AutomationCondition.in_progress()).with_label(
-        f"at source {cron}"
-    )
+    # outside of since_last_handled, which begins to count only after the first look
+    new: Condition = dg.AutomationCondition.missing() & dg.AutomationCondition.initial_evaluation()
+    condition: Condition = (tick.since_last_handled() | new) & ~dg.AutomationCondition.in_progress()
+    return condition.with_label(f"at source {cron}")
