@@ -1,0 +1,268 @@
+"""Feature tables as the arrays of a publication. pyarrow is imported inside: the server never comes here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from personalization_pipelines.errors import CorruptData, PermanentError
+from personalization_pipelines.scenarios.arrays import Texts
+from personalization_pipelines.scenarios.published_items import ALWAYS
+from personalization_pipelines.scenarios.published_visitors import EVENTS
+from personalization_pipelines.scenarios.tables import Arrays, item_arrays, visitor_arrays
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TABLES = ("items", "visitor_history")
+_ITEM_COLUMNS = (
+    "item_type", "item", "price_minor", "currency", "valid_from", "valid_to", "categories", "attributes",
+)  # fmt: skip
+_HISTORY_COLUMNS = ("visitor", "item_type", "item", "event", "time")
+_BATCH = 1_000_000
+
+
+@dataclass(frozen=True)
+class ItemTable:
+    """The items of a publication: their arrays, and what finds the row of an item elsewhere."""
+
+    arrays: Arrays
+    categories: tuple[str, ...]
+    types: NDArray[np.int32]
+    ids: Texts
+
+
+def feature_fingerprints(features: Path) -> dict[str, str]:
+    """Return the fingerprints of the tables that a publication is made of.
+
+    Raises PermanentError where a table was never built.
+    """
+    return {name: str(_sidecar(features, name)["fingerprint"]) for name in TABLES}
+
+
+def read_items(features: Path, currency: str, blacklist: frozenset[tuple[int, str]]) -> ItemTable:
+    """Return the items of the feature table `items`, in its order.
+
+    A price in another currency than the website's counts as unknown (spec: filters, 5). Items of
+    `blacklist` (type, id) are kept but not allowed. Raises CorruptData where the table is not what it says.
+    """
+    table = _table(features, "items", _ITEM_COLUMNS)
+    types = _numbers(table, "item_type", np.int32, 0)
+    ids = _texts(table, "item")
+    path_starts, paths = _lists(table, "categories")
+    arrays, categories = item_arrays(
+        types,
+        ids,
+        price_minor=_prices(table, currency),
+        valid_from=_numbers(table, "valid_from", np.int64, ALWAYS.min),
+        valid_to=_numbers(table, "valid_to", np.int64, ALWAYS.max),
+        allowed=_allowed(types, ids, blacklist),
+        path_starts=path_starts,
+        paths=paths,
+        attributes=_texts(table, "attributes"),
+    )
+    return ItemTable(arrays, categories, types, ids)
+
+
+def read_visitors(features: Path, items: ItemTable) -> Arrays:
+    """Return the histories of the feature table `visitor_history`, with the rows of `items`.
+
+    Events on items that the publication does not know are left out. Raises CorruptData where an event
+    has no code or the table is not sorted by visitor.
+    """
+    visitors: list[str] = []
+    owners, rows, events, times = [], [], [], []
+    places = _ItemPlaces(items)
+    for batch in _batches(features, "visitor_history", _HISTORY_COLUMNS):
+        owner = _owners(batch, visitors)
+        row = places.of(batch)
+        known = row >= 0
+        owners.append(owner[known])
+        rows.append(row[known])
+        events.append(_event_codes(batch)[known])
+        times.append(_integers(batch.column("time"), 0)[known])
+    owner = _joined(owners, np.int64)
+    starts = np.zeros(len(visitors) + 1, np.int64)
+    np.cumsum(np.bincount(owner, minlength=len(visitors)), out=starts[1:])
+    keep = np.flatnonzero(np.diff(starts))
+    return visitor_arrays(
+        [visitors[place] for place in keep],
+        np.append(starts[keep], starts[-1]),
+        _joined(rows, np.int32),
+        _joined(events, np.uint8),
+        _joined(times, np.int64),
+    )
+
+
+class _ItemPlaces:
+    """Finds the rows of many items at once: a number for each id text, combined with the type, looked up sorted."""
+
+    def __init__(self, items: ItemTable) -> None:
+        import pyarrow as pa
+
+        texts = pa.LargeStringArray.from_buffers(
+            len(items.ids), pa.py_buffer(items.ids.starts), pa.py_buffer(items.ids.blob)
+        )
+        self._texts = texts.unique()
+        codes = _codes_in(texts, self._texts)
+        combined = items.types.astype(np.int64) * (len(self._texts) + 1) + codes
+        self._order = np.argsort(combined, kind="stable").astype(np.int32)
+        self._combined = combined[self._order]
+
+    def of(self, batch: pa.RecordBatch) -> NDArray[np.int32]:
+        """Return the row of each (item_type, item) of a batch, -1 where it is unknown."""
+        codes = _codes_in(batch.column("item").cast("large_string"), self._texts)
+        if not len(self._combined):
+            return np.full(len(codes), -1, np.int32)
+        combined = _integers(batch.column("item_type"), 0) * (len(self._texts) + 1) + codes
+        place = np.minimum(self._combined.searchsorted(combined), len(self._combined) - 1)
+        found = (self._combined[place] == combined) & (codes >= 0)
+        return np.where(found, self._order[place], -1).astype(np.int32)
+
+
+def _owners(batch: pa.RecordBatch, visitors: list[str]) -> NDArray[np.int64]:
+    """Number the visitors of a batch, going on from those already seen, and add the new ones to `visitors`."""
+    encoded = batch.column("visitor").dictionary_encode()
+    codes = _integers(encoded.indices, -1)
+    if (codes < 0).any():
+        raise CorruptData("visitor_history has rows without a visitor; rebuild the features")
+    first = np.ones(len(codes), bool)
+    first[1:] = codes[1:] != codes[:-1]
+    names = encoded.dictionary.take(encoded.indices.filter(_as_mask(first))).to_pylist()
+    goes_on = bool(visitors and names and names[0] == visitors[-1])
+    owners: NDArray[np.int64] = np.cumsum(first) - 1 + len(visitors) - int(goes_on)
+    visitors.extend(names[int(goes_on) :])
+    return owners
+
+
+def _event_codes(batch: pa.RecordBatch) -> NDArray[np.uint8]:
+    import pyarrow as pa
+
+    codes = _codes_in(batch.column("event").cast("large_string"), pa.array(EVENTS, pa.large_string()))
+    if (codes < 0).any():
+        event = batch.column("event")[int(np.argmin(codes))].as_py()
+        raise CorruptData(f"visitor_history holds event {event!r}, which publications have no code for")
+    return codes.astype(np.uint8)
+
+
+def _codes_in(values: Any, value_set: Any) -> NDArray[np.int64]:
+    import pyarrow.compute as pc
+
+    return _integers(pc.index_in(values, value_set=value_set), -1)
+
+
+def _as_mask(flags: NDArray[np.bool_]) -> Any:
+    import pyarrow as pa
+
+    return pa.array(flags)
+
+
+def _sidecar(features: Path, name: str) -> dict[str, Any]:
+    path = features / f"{name}.json"
+    try:
+        sidecar: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise PermanentError(
+            f"{path}: the feature table {name!r} was never built; run `personalization build`"
+        ) from None
+    except ValueError as error:
+        raise CorruptData(f"{path}: cannot be read ({error}); rebuild the features") from error
+    if not isinstance(sidecar.get("fingerprint"), str) or not isinstance(sidecar.get("rows"), int):
+        raise CorruptData(f"{path}: names no fingerprint and rows; rebuild the features")
+    return sidecar
+
+
+def _file(features: Path, name: str, columns: tuple[str, ...]) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = features / f"{name}.parquet"
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise CorruptData(f"{path}: cannot be read ({error}); rebuild the features") from error
+    missing = set(columns) - set(file.schema_arrow.names)
+    if missing:
+        raise CorruptData(f"{path}: lacks the columns {sorted(missing)}; rebuild the features")
+    rows = _sidecar(features, name)["rows"]
+    if file.metadata.num_rows != rows:
+        raise CorruptData(f"{path}: {file.metadata.num_rows} rows where its sidecar says {rows}; rebuild the features")
+    return file
+
+
+def _table(features: Path, name: str, columns: tuple[str, ...]) -> pa.Table:
+    return _file(features, name, columns).read(columns=list(columns), use_threads=False).combine_chunks()
+
+
+def _batches(features: Path, name: str, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+    with _file(features, name, columns) as file:
+        yield from file.iter_batches(_BATCH, columns=list(columns), use_threads=False)
+
+
+def _column(table: pa.Table, name: str) -> Any:
+    import pyarrow as pa
+
+    chunks = table.column(name).chunks
+    return (
+        chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks) if chunks else pa.array([], table.column(name).type)
+    )
+
+
+def _integers(values: Any, missing: int) -> NDArray[np.int64]:
+    """Return an integer, date or timestamp column as int64; nulls become `missing`."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(values.type):
+        values = values.cast(pa.timestamp("us"))
+    return np.asarray(values.cast(pa.int64()).fill_null(missing), np.int64)
+
+
+def _numbers(table: pa.Table, name: str, dtype: Any, missing: int) -> NDArray[Any]:
+    return _integers(_column(table, name), missing).astype(dtype)
+
+
+def _texts(table: pa.Table, name: str) -> Texts:
+    """Return a text column without making a Python string of each row."""
+    import pyarrow as pa
+
+    column = _column(table, name).cast(pa.large_string()).fill_null("")
+    _, starts_buffer, text_buffer = column.buffers()
+    starts = np.frombuffer(starts_buffer, np.int64)[column.offset : column.offset + len(column) + 1]
+    if not len(starts) or text_buffer is None:
+        return Texts.of([""] * len(column))
+    return Texts(starts - starts[0], np.frombuffer(text_buffer, np.uint8)[starts[0] : starts[-1]])
+
+
+def _lists(table: pa.Table, name: str) -> tuple[NDArray[np.int64], list[str]]:
+    import pyarrow.compute as pc
+
+    column = _column(table, name)
+    starts = np.zeros(len(column) + 1, np.int64)
+    np.cumsum(_integers(pc.list_value_length(column), 0), out=starts[1:])
+    return starts, [path or "" for path in pc.list_flatten(column).to_pylist()]
+
+
+def _prices(table: pa.Table, currency: str) -> NDArray[np.int64]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    prices = _integers(_column(table, "price_minor"), -1)
+    stated = pc.fill_null(_column(table, "currency"), "").cast("string")
+    same = np.asarray(pc.is_in(stated, value_set=pa.array(["", currency])))
+    return np.where(same & (prices >= 0), prices, -1)
+
+
+def _allowed(types: NDArray[np.int32], ids: Texts, blacklist: frozenset[tuple[int, str]]) -> NDArray[np.bool_]:
+    if not blacklist:
+        return np.ones(len(types), bool)
+    return np.fromiter((pair not in blacklist for pair in zip(types.tolist(), ids, strict=True)), bool, len(types))
+
+
+def _joined(parts: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+    return np.concatenate(parts).astype(dtype, copy=False) if parts else np.empty(0, dtype)
