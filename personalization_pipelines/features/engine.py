@@ -1,0 +1,248 @@
+"""DuckDB as the feature stage uses it: one in-memory connection a build, fixed inputs, reproducible Parquet.
+
+What it protects: a SELECT sees the sources the program registered and nothing else (after `open_engine` the
+connection can touch no other file and no network, and its settings are locked), and the bytes it writes depend
+on its rows alone: not on threads, memory or the order of input files (tests/features/test_engine.py).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pyarrow as pa
+
+from personalization_pipelines.build import Build
+from personalization_pipelines.errors import ConfigurationError
+from personalization_pipelines.events.lake import event_files, lake_fingerprint
+from personalization_pipelines.events.schema import EVENT_SCHEMA, TIME
+from personalization_pipelines.fingerprint import fingerprint
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ROW_GROUP = 122_880  # rows; DuckDB's own vector multiple, so that groups fill evenly
+MEMORY_VARIABLE = "PERSONALIZATION_MEMORY_LIMIT"
+DEFAULT_MEMORY = 1024**3
+
+ITEM_SCHEMA = pa.schema(
+    [
+        ("item_type", pa.int32()),
+        ("item", pa.string()),
+        ("price_minor", pa.int64()),
+        ("currency", pa.string()),
+        ("valid_from", TIME),
+        ("valid_to", TIME),
+        ("categories", pa.list_(pa.string())),
+        ("language", pa.string()),
+        ("base_item", pa.string()),
+        ("first_seen", TIME),
+        ("attributes", pa.string()),
+    ]
+)
+USER_SCHEMA = pa.schema([("visitor", pa.string()), ("source", pa.string()), ("attributes", pa.string())])
+BUILD_SCHEMA = pa.schema([("as_of", TIME), ("as_of_day", pa.date32()), ("time_zone", pa.string())])
+DAY_SCHEMA = pa.schema(
+    [
+        ("utc_day", pa.date32()),
+        ("changes_at", TIME),
+        ("seconds_before", pa.int32()),
+        ("seconds_after", pa.int32()),
+    ]
+)
+SOURCES = {
+    "lake_events": EVENT_SCHEMA,
+    "lake_items": ITEM_SCHEMA,
+    "lake_users": USER_SCHEMA,
+    "build": BUILD_SCHEMA,
+    "utc_days": DAY_SCHEMA,
+}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files and values a build reads; equal `versions` mean equal rows behind each source."""
+
+    events: tuple[Path, ...]
+    items: Path | None
+    users: Path | None
+    lake: str
+
+    @classmethod
+    def of(cls, build: Build) -> Inputs:
+        """Return what the lake holds for this build now."""
+        from personalization_pipelines.content.items import catalogue_file
+        from personalization_pipelines.content.users import users_file
+
+        home, website = build.home, build.website
+        return cls(
+            tuple(sorted(set(event_files(home, website)))),
+            catalogue_file(home, website, build.as_of),
+            users_file(home, website, build.as_of),
+            lake_fingerprint(home, website),
+        )
+
+
+class Engine:
+    """One build's connection; `open_engine` makes it. Not for use by two threads."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, build: Build, inputs: Inputs) -> None:
+        self.inputs = inputs
+        self._connection = connection
+        self._register("lake_events", inputs.events)
+        self._register("lake_items", [inputs.items] if inputs.items else [])
+        self._register("lake_users", [inputs.users] if inputs.users else [])
+        self.as_of = self._effective_as_of(build.as_of)
+        self.values: dict[str, object] = {
+            "as_of": self.as_of.isoformat(),
+            "as_of_day": build.day.isoformat(),
+            "time_zone": build.website.time_zone,
+        }
+        row = {"as_of": [_naive(self.as_of)], "as_of_day": [build.day], "time_zone": [build.website.time_zone]}
+        connection.register("build", pa.table(row, schema=BUILD_SCHEMA))
+        self.days = utc_days(build.website.zone, _naive(self.as_of).date())
+        connection.register("utc_days", self.days)
+
+    def clock(self) -> str:
+        """Return what a table that reads `utc_days` depends on: the zone's offsets up to `as_of`, as a fingerprint."""
+        rows = zip(*(self.days[name].to_pylist() for name in DAY_SCHEMA.names[1:]), strict=True)
+        until = _naive(self.as_of)
+        changes = [(at, before, after) for at, before, after in rows if before != after and at <= until]
+        return fingerprint(first=self.days["seconds_before"][0].as_py(), changes=changes)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
+        return self._connection.execute(sql).fetchall()
+
+    def add_table(self, name: str, path: Path) -> None:
+        """Let later queries read a Parquet file of the features directory under `name`."""
+        self.rows(f'create or replace view "{name}" as select * from read_parquet({quoted(path)})')  # noqa: S608 - our own names
+
+    def write(self, sql: str, path: Path) -> int:
+        """Write a query's rows to `path` as Parquet, complete or not at all; return how many."""
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        options = f"format parquet, compression zstd, row_group_size {ROW_GROUP}"
+        try:
+            written = self.rows(f"copy (\n{sql}\n) to {quoted(temporary)} ({options})")
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return int(written[0][0])
+
+    def _register(self, name: str, files: Sequence[Path]) -> None:
+        schema = SOURCES[name]
+        if not files:
+            self._connection.register(name, schema.empty_table())
+            return
+        columns = ", ".join(f'"{column}"' for column in schema.names)
+        paths = ", ".join(quoted(path) for path in files)
+        self.rows(f'create view "{name}" as select {columns} from read_parquet([{paths}])')  # noqa: S608 - our own names
+
+    def _effective_as_of(self, as_of: datetime) -> datetime:
+        """The build's `as_of`, but no later than the newest event: a build later in the day that has seen
+        nothing new is the same build, and needs no work.
+        """
+        newest = self.rows("select max(time) from lake_events")[0][0]
+        return min(as_of, newest.replace(tzinfo=UTC)) if newest else EPOCH
+
+
+@contextmanager
+def open_engine(build: Build, inputs: Inputs | None = None, *, threads: int | None = None) -> Iterator[Engine]:
+    """Open a connection for this build that can read its inputs, and write only its features directory.
+
+    Memory is bounded by `PERSONALIZATION_MEMORY_LIMIT` (like `800MB`; default 1 GiB or a quarter of the
+    machine's, whichever is less); what does not fit goes to a directory beside the features for a while.
+    """
+    inputs = inputs or Inputs.of(build)
+    build.features.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(":memory:")
+    try:
+        _limit(connection, threads or len(os.sched_getaffinity(0)))
+        engine = Engine(connection, build, inputs)
+        _lock(connection, build.features, inputs)
+        yield engine
+    finally:
+        connection.close()
+
+
+def quoted(path: Path) -> str:
+    """Return a path as an SQL text literal. The program made the path; `'` may be in the home's own name."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+@lru_cache(maxsize=32)
+def utc_days(zone: ZoneInfo, last: date) -> pa.Table:
+    """Return each UTC day from 1970 to `last`: when the zone's clock changes in it, its offset before and after.
+
+    Seconds east of UTC. A day without a change has `changes_at` at its end and equal offsets. No zone of
+    the tz database changes twice between two UTC midnights in a way that cancels out.
+    """
+    first = EPOCH.date()
+    midnights = [EPOCH + timedelta(days=number) for number in range((last - first).days + 2)]
+    offsets = [_offset(zone, midnight) for midnight in midnights]
+    changes = [
+        _change(zone, start, end) if before != after else end
+        for start, end, before, after in zip(midnights, midnights[1:], offsets, offsets[1:], strict=False)
+    ]
+    columns = [
+        [midnight.date() for midnight in midnights[:-1]],
+        [_naive(change) for change in changes],
+        offsets[:-1],
+        offsets[1:],
+    ]
+    return pa.table(columns, schema=DAY_SCHEMA)
+
+
+def _offset(zone: ZoneInfo, moment: datetime) -> int:
+    offset = moment.astimezone(zone).utcoffset()
+    return round(offset.total_seconds()) if offset else 0
+
+
+def _change(zone: ZoneInfo, start: datetime, end: datetime) -> datetime:
+    """Return the second at which the zone's offset changes between two UTC midnights, by bisection."""
+    before = _offset(zone, start)
+    while end - start > timedelta(seconds=1):
+        middle = start + timedelta(seconds=round((end - start).total_seconds()) // 2)
+        start, end = (middle, end) if _offset(zone, middle) == before else (start, middle)
+    return end
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _limit(connection: duckdb.DuckDBPyConnection, threads: int) -> None:
+    connection.execute(f"set threads = {threads}").fetchall()
+    connection.execute("set TimeZone = 'UTC'").fetchall()
+    limit = os.environ.get(MEMORY_VARIABLE) or f"{memory_limit() // 1024**2}MiB"
+    try:
+        connection.execute("set memory_limit = ?", [limit]).fetchall()
+    except duckdb.Error as error:
+        raise ConfigurationError(f"{MEMORY_VARIABLE}={limit!r} is not an amount of memory like 800MB") from error
+
+
+def memory_limit() -> int:
+    """Return the bytes DuckDB may use by default: 1 GiB, or a quarter of a smaller machine's memory."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(DEFAULT_MEMORY, machine // 4)
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, directory: Path, inputs: Inputs) -> None:
+    files = [path for path in (*inputs.events, inputs.items, inputs.users) if path]
+    spill = directory / ".spill"
+    for setting, value in (
+        ("temp_directory", quoted(spill)),
+        ("allowed_directories", f"[{quoted(directory)}]"),
+        ("allowed_paths", "[" + ", ".join(quoted(path) for path in files) + "]"),
+        ("enable_external_access", "false"),
+        ("lock_configuration", "true"),
+    ):
+        connection.execute(f"set {setting} = {value}").fetchall()
