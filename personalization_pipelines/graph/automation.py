@@ -42,5 +42,5 @@ def at_source(cron: str, time_zone: str) -> Condition:
     tick: Condition = dg.AutomationCondition.cron_tick_passed(cron, time_zone)
     # outside of since_last_handled, which begins to count only after the first look
     new: Condition = dg.AutomationCondition.missing() & dg.AutomationCondition.initial_evaluation()
-    condition: Condition = (tick.since_last_handled() | new) & ~dg.AutomationCondition.in_progress()
-    return condition.with_label(f"at source {cron}")
+    due: Condition = tick.since_last_handled() | new
+    return (~dg.AutomationCondition.in_progress() & due).with_label(f"at source {cron}")

@@ -21,9 +21,7 @@ def popularity_curve(scores: list[float], title: str) -> bytes:
     return _png(figure)
 
 
-def metric_over_builds(
-    times: list[Any], values: list[float], floors: list[Any], title: str
-) -> bytes:
+def metric_over_builds(times: list[Any], values: list[float], floors: list[Any], title: str) -> bytes:
     """Plot one offline metric over the builds, with the popularity floor below it."""
     figure, axes = _figure()
     axes.plot(times, values, color=ACCENT, marker="o", linewidth=1.8, label="model")

@@ -60,9 +60,13 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield made
 
 
-def test_a_source_that_was_never_built_is_requested_and_what_depends_on_it_joins(instance: dg.DagsterInstance) -> None:
-    result = evaluate(graph(), instance, None, NOON)
-    assert {"source", "table"} <= requested(result)
+def test_a_new_graph_begins_at_its_source_and_goes_on_with_what_depends_on_it(instance: dg.DagsterInstance) -> None:
+    definitions = graph()
+    first = evaluate(definitions, instance, None, NOON)
+    assert requested(first) == {"source"}
+    build(definitions, instance, "source")
+    second = evaluate(definitions, instance, first.cursor, NOON + timedelta(minutes=1))
+    assert requested(second) == {"table"}
 
 
 def test_nothing_is_requested_while_nothing_changed(instance: dg.DagsterInstance) -> None:
