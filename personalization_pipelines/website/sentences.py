@@ -125,7 +125,6 @@ def _literal(detail: Any) -> str:
 
 def _pattern(detail: Any) -> str:
     examples = {
-        "currency": "an ISO 4217 code like EUR",
         "public_host": "a host like //reco.example.org",
         "languages": "a language like eng-GB",
     }

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator
 
+from personalization_pipelines.currency import fraction_digits
 from personalization_pipelines.identifiers import (
     parse_customer_id,
     parse_item_id,
@@ -164,7 +165,7 @@ class Website(Strict):
     """Which event is the strong one: buy (commerce) or consume (publisher)."""
     time_zone: str = "UTC"
     """The zone of the website's days and of times sent without one, like Europe/Berlin."""
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "EUR"
+    currency: Annotated[str, Field(json_schema_extra={"pattern": "^[A-Z]{3}$"})] = "EUR"
     """ISO 4217 code of prices that come without one."""
     languages: list[Annotated[str, Field(pattern="^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")]] = []
     """The languages of the content, like eng-GB."""
@@ -229,6 +230,12 @@ class Website(Strict):
             ZoneInfo(value)
         except (KeyError, ValueError, OSError):
             raise ValueError(f"{value!r} is not a time zone; expected a name like Europe/Berlin") from None
+        return value
+
+    @field_validator("currency")
+    @classmethod
+    def _currency(cls, value: str) -> str:
+        fraction_digits(value)
         return value
 
     @field_validator("item_types")

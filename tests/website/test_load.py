@@ -58,6 +58,7 @@ def test_event_weights_that_are_not_named_keep_their_default(tmp_path: Path) -> 
 WRONG = [
     # what is added or replaced, the problem's line and key, words of its sentence
     ("currency: eur", "14: currency:", "ISO 4217"),
+    ("currency: XXQ", "14: currency:", "ISO 4217"),
     ("time_zone: Europe/Berln", "14: time_zone:", "not a time zone"),
     ("time_zon: UTC", "14: time_zon:", "unknown key; did you mean time_zone?"),
     ("kind: comerce", "14: kind:", "did you mean commerce?"),
