@@ -16,8 +16,9 @@ BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "requests": ("Requests answered.", ("endpoint", "status")),
-    "recommendations": ("Recommendation answers composed.", ("website", "scenario")),
+    "recommendations": ("Recommendation answers with at least one item.", ("website", "scenario")),
     "recommendations_empty": ("Recommendation answers without an item.", ("website", "scenario")),
+    "recommendations_impossible": ("Recommendation requests with nothing to start from.", ("website", "scenario")),
     "events_acknowledged": ("Events acknowledged after they were durable.", ("website", "event")),
     "events_refused": ("Events refused with a status.", ("website", "status")),
     "live_store_unavailable": ("Answers composed without live history.", ("website",)),

@@ -1,90 +1,184 @@
-"""Path and query of a request as text, or a refusal. Nothing is repaired: what is malformed is refused.
+"""What a recommendation request asks for (section 2 of the HTTP contract), checked; or a sentence why not.
 
-Werkzeug decodes with `errors="replace"`, which would let a broken id become another id; so the raw path
-and query are decoded here, strictly, and bounded before anything looks at them.
+Everything malformed is 400. What the specification has and this version has not is 501: `usetimeslot=true`,
+`segments`, `userattribute`, `lang` on a website of several languages. Parameters nobody knows are ignored,
+as the contract says. A parameter that names an attribute would select a submodel; no website can have one
+yet (its configuration is refused), so it selects nothing and is one of the unknown ones.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import unquote_to_bytes
+from typing import NamedTuple
 
-from personalization_pipelines.errors import PermanentError
+from werkzeug.exceptions import BadRequest, NotFound
 
-MAX_URL_BYTES = 8192
-MAX_PARAMETERS = 200
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff\ufffd]")
-_BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+from personalization_pipelines.errors import InvalidIdentifier, NotBuiltYet
+from personalization_pipelines.identifiers import parse_user_id
+from personalization_pipelines.scenarios.plan import PlanScenario
+from personalization_pipelines.website import Website
+from serving.question import DEFAULT_NUMBER, HISTORY_CODES, MAX_NUMBER
 
+MAX_CONTEXT_ITEMS = 50
+MAX_CATEGORIES = 20
+MAX_ATTRIBUTES = 50
+_CALLBACK = re.compile(r"[A-Za-z_$][\w$.]{0,63}", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,10}")
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_NOT_BUILT = {
+    "usetimeslot": "time slots",
+    "segments": "segments",
+    "userattribute": "preferring what visitors with the same attribute follow",
+}
 
-class Refused(PermanentError):
-    """A request that will not be answered: the status, a title and a sentence for the sender."""
-
-    def __init__(self, status: int, title: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.title = title
-        self.detail = detail
-        self.headers = dict(headers or {})
-
-
-def malformed(detail: str) -> Refused:
-    """Return the refusal of something that is wrong as sent."""
-    return Refused(400, "malformed request", detail)
+Parameters = dict[str, list[str]]
 
 
-def url_parts(environ: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]:
-    """Return the decoded path and the decoded parameters of a WSGI request (PEP 3333).
+class Address(NamedTuple):
+    """What the path says: `/api/v2/{customer}/{user}/{scenario}[.json|.jsonp]`; `user` None is nobody."""
 
-    Raises Refused: 414 for more than 8 KiB, 400 for a backslash, control characters or broken UTF-8.
-    """
-    path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
-    if len(path) + len(query) > MAX_URL_BYTES:
-        raise Refused(414, "URL too long", f"the URL has more than {MAX_URL_BYTES} bytes; send fewer or shorter values")
-    return decode_path(path), decode_query(query)
+    customer: str
+    user: str | None
+    scenario: str
+    jsonp: bool
 
 
-def decode_path(path: str) -> str:
-    """Return the text of a `PATH_INFO` (already percent-decoded by the server, its bytes as Latin-1)."""
-    if not path.isascii():
-        path = _utf8(path.encode("latin-1"), "path")
-    if _FORBIDDEN.search(path):
-        raise malformed(f"path {path[:80]!r}: control characters and '\\' are not allowed")
-    return path
+class Asking(NamedTuple):
+    """What the parameters ask of the strategy; the fields of `Question` after the visitor, in its order."""
+
+    number: int
+    items: tuple[tuple[int, str], ...]
+    histories: tuple[str, ...]
+    output_types: tuple[int, ...]
+    categories: tuple[str, ...]
+    context_categories: bool
+    nearest_category: bool
+    explain: bool
 
 
-def decode_query(query: str) -> list[tuple[str, str]]:
-    """Return the (lower-case name, value) pairs of a raw query string, in order.
+class Wanted(NamedTuple):
+    """What the parameters say, checked."""
 
-    Empty parts and parameters without a value count as not given (`?a=&&b=1` gives only `b`).
-    """
-    pairs = []
-    for part in query.split("&"):
-        name, _, value = part.partition("=")
-        if name and value:
-            pairs.append((decode_text(name, "parameter name").lower(), decode_text(value, name)))
-    if len(pairs) > MAX_PARAMETERS:
-        raise malformed(f"{len(pairs)} parameters: expected at most {MAX_PARAMETERS}")
-    return pairs
+    asked: Asking
+    attributes: tuple[str, ...]
 
 
-def decode_text(raw: str, what: str) -> str:
-    """Return one percent-encoded piece of a query as text; `what` names it in a refusal."""
-    if raw.isascii() and "%" not in raw and "+" not in raw:
-        text = raw
-    else:
-        if _BROKEN_PERCENT.search(raw):
-            raise malformed(f"{what[:40]!r}: {raw[:80]!r} holds a '%' that is not followed by two hex digits")
-        text = _utf8(unquote_to_bytes(raw.replace("+", " ").encode("latin-1", "replace")), what[:40])
-    if _FORBIDDEN.search(text):
-        raise malformed(f"{what[:40]!r}: {text[:80]!r} holds control characters or '\\', which are not allowed")
+def parse_address(path: str) -> Address:
+    """Return what a decoded path names. A user id may hold slashes: it is all between customer and scenario."""
+    parts = path.split("/")
+    if len(parts) < 6 or parts[:3] != ["", "api", "v2"]:
+        raise NotFound(f"path {path[:80]!r}: expected /api/v2/{{customer}}/{{user}}/{{scenario}}.")
+    scenario, dot, ending = parts[-1].rpartition(".")
+    if not dot or ending not in ("json", "jsonp"):
+        scenario, ending = parts[-1], "json"
+    try:
+        user = parse_user_id("/".join(parts[4:-1]))
+    except InvalidIdentifier as error:
+        raise BadRequest(f"{error}.") from None
+    return Address(parts[3], user, scenario, ending == "jsonp")
+
+
+def parse_wanted(parameters: Parameters, website: Website, scenario: PlanScenario) -> Wanted:
+    """Return what the parameters ask of a scenario. Raises BadRequest (400) or NotBuiltYet (501)."""
+    _refuse_what_is_not_built(parameters, website)
+    items, histories = _context(parameters.get("contextitems"), website, scenario.input)
+    asked = Asking(
+        number=_number(parameters),
+        items=items,
+        histories=histories,
+        output_types=_output_types(parameters, scenario),
+        categories=_categories(parameters.get("categorypath")),
+        context_categories=_boolean(parameters, "usecontextcategorypath"),
+        nearest_category=_boolean(parameters, "recommendcategory"),
+        explain=_boolean(parameters, "explain"),
+    )
+    return Wanted(asked, _attributes(parameters))
+
+
+def parse_callback(parameters: Parameters) -> str:
+    """Return the JSONP function to call: one dotted ASCII name of at most 64 characters."""
+    text = _one(parameters, "jsonpcallback") or "jsonpCallback"
+    if not _CALLBACK.fullmatch(text):
+        raise BadRequest(f"jsonpCallback {text[:40]!r}: expected a name like `shop.show`, 64 characters at most.")
     return text
 
 
-def _utf8(raw: bytes, what: str) -> str:
+def _one(parameters: Parameters, name: str) -> str | None:
+    values = parameters.get(name)
+    if values is None:
+        return None
+    if len(values) > 1:
+        raise BadRequest(f"{name} is given {len(values)} times: expected once.")
+    return values[0]
+
+
+def _boolean(parameters: Parameters, name: str) -> bool:
+    text = _one(parameters, name)
+    if text is None:
+        return False
+    value = _BOOLEANS.get(text.lower())
+    if value is None:
+        raise BadRequest(f"{name} {text[:40]!r}: expected true, false, 1 or 0.")
+    return value
+
+
+def _number(parameters: Parameters) -> int:
+    text = _one(parameters, "numrecs")
+    if text is None:
+        return DEFAULT_NUMBER
+    if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= MAX_NUMBER:
+        raise BadRequest(f"numrecs {text[:40]!r}: expected a number from 1 to {MAX_NUMBER}.")
+    return int(text)
+
+
+def _context(
+    values: list[str] | None, website: Website, item_type: int
+) -> tuple[tuple[tuple[int, str], ...], tuple[str, ...]]:
+    if values is None:
+        return (), ()
+    texts = [text for value in values for text in value.split(",") if text]
+    if len(texts) > MAX_CONTEXT_ITEMS:
+        raise BadRequest(f"contextitems: {len(texts)} items, expected at most {MAX_CONTEXT_ITEMS}.")
+    codes = tuple(dict.fromkeys(text for text in texts if text in HISTORY_CODES))
     try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        raise malformed(f"{what}: {raw[:80]!r} is not UTF-8") from None
+        items = dict.fromkeys((item_type, website.item_id(text)) for text in texts if text not in codes)
+    except InvalidIdentifier as error:
+        raise BadRequest(f"contextitems: {error}, or one of {', '.join(HISTORY_CODES)}.") from None
+    return tuple(items), codes
+
+
+def _output_types(parameters: Parameters, scenario: PlanScenario) -> tuple[int, ...]:
+    text = _one(parameters, "outputtypeid")
+    if text is not None and (not _NUMBER.fullmatch(text) or int(text) not in scenario.output):
+        known = ", ".join(map(str, scenario.output))
+        raise BadRequest(f"outputtypeid {text[:40]!r}: expected an output type of the scenario ({known}).")
+    if _boolean(parameters, "crosscontenttype"):
+        return scenario.output
+    return (int(text) if text is not None else scenario.output[0],)
+
+
+def _categories(values: list[str] | None) -> tuple[str, ...]:
+    if values is None:
+        return ()
+    if len(values) > MAX_CATEGORIES:
+        raise BadRequest(f"categorypath is given {len(values)} times: expected at most {MAX_CATEGORIES}.")
+    return tuple(dict.fromkeys("/" + path for path in (value.strip("/") for value in values) if path))
+
+
+def _attributes(parameters: Parameters) -> tuple[str, ...]:
+    values = parameters.get("attribute", []) + parameters.get("attributes", [])
+    names = dict.fromkeys(name for value in values for name in value.split(",") if name)
+    if len(names) > MAX_ATTRIBUTES:
+        raise BadRequest(f"attribute: {len(names)} names, expected at most {MAX_ATTRIBUTES}.")
+    return tuple(names)
+
+
+def _refuse_what_is_not_built(parameters: Parameters, website: Website) -> None:
+    for name, what in _NOT_BUILT.items():
+        if name in parameters and (name != "usetimeslot" or _boolean(parameters, name)):
+            raise NotBuiltYet(f"{name}: {what} is not built yet; leave the parameter out.")
+    language = _one(parameters, "lang")
+    if language is not None and website.languages != [language]:
+        raise NotBuiltYet(
+            f"lang {language[:40]!r}: answers in one of several languages are not built yet; leave the parameter out."
+        )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from personalization_pipelines.errors import ConfigurationError, PersonalizationError
 from personalization_pipelines.home import Home
+from personalization_pipelines.scenarios.manifest import CURRENT, read_current
 from personalization_pipelines.scenarios.published import Publication
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.load import load_websites
@@ -29,7 +30,7 @@ Load = Callable[[Home], tuple[dict[str, Website], dict[str, ConfigurationError]]
 
 @dataclass(frozen=True)
 class ServedWebsite:
-    """A website as one request sees it. `changed` (seconds since 1970) is when the publication was switched to."""
+    """A website as one request sees it. `changed` (seconds since 1970) is when what it answers from last changed."""
 
     website: Website
     publication: Publication | None = None
@@ -47,7 +48,8 @@ class Websites:
         self._look_every = look_every
         self._next_look = 0.0
         self._looking = threading.Lock()
-        self._files: object = None
+        self._files: list[tuple[str, int, int]] | None = None
+        self._configured = 0.0
         self._served: dict[str, ServedWebsite] | None = None
 
     def by_customer(self, customer_id: str) -> ServedWebsite | None:
@@ -82,6 +84,7 @@ class Websites:
         if files == self._files:
             return served
         self._files = files
+        self._configured = max((changed / 1e9 for _, changed, _ in files), default=0.0)
         websites, problems = self._load(self.home)
         known = {one.website.name: one for one in served.values()}
         for name, problem in problems.items():
@@ -96,21 +99,21 @@ class Websites:
         }
 
     def _with_publication(self, served: ServedWebsite) -> ServedWebsite:
-        directory = self.home.publications(served.website.name)
+        publications = self.home.publications(served.website.name)
         try:
-            changed = (directory / "CURRENT").stat().st_mtime
-            identity = (directory / "CURRENT").read_text().strip()
+            switched = (publications / CURRENT).stat().st_mtime
+            directory = read_current(publications)
+            if directory is None or (served.publication and served.publication.directory == directory):
+                publication = served.publication
+            else:
+                publication = Publication.open(directory)
         except FileNotFoundError:
-            return replace(served, publication=None, problem="nothing was published yet")
-        if served.publication and served.publication.id == identity and served.changed == changed:
-            return served
-        try:
-            publication = Publication.open(directory / identity)
+            return replace(served, problem="nothing is published yet")
         except (PersonalizationError, OSError, ValueError) as error:
-            if not served.problem:
-                log.error("website %s: publication not readable, the one before stays: %s", served.website.name, error)
+            if served.problem != str(error):
+                log.error("website %s: publication refused, the one before stays: %s", served.website.name, error)
             return replace(served, problem=str(error))
-        return replace(served, publication=publication, changed=changed, problem="")
+        return replace(served, publication=publication, changed=max(switched, self._configured), problem="")
 
     def _say_once(self, name: str, sentence: str) -> None:
         if self.problems.get(name) != sentence:

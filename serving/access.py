@@ -1,0 +1,88 @@
+"""Who may ask: Basic authentication with customer id and licence key, where a website demands it.
+
+An unknown customer and a wrong key get the same answer after the same work, so that neither tells which
+customers exist. After ten wrong keys in a minute from one address for one customer, no further key is even
+looked at for the rest of that minute (429).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import threading
+import time
+from base64 import b64decode
+from binascii import Error
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from typing import Any
+
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import TooManyRequests, Unauthorized
+
+from personalization_pipelines.website import Website
+
+MAX_FAILURES = 10
+PERIOD = 60.0
+MAX_REMEMBERED = 10_000
+
+
+class Access:
+    """The guard of one worker; `clock` gives seconds."""
+
+    def __init__(self, clock: Any = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failures: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
+
+    def demand(self, customer: str, website: Website | None, environ: Mapping[str, Any]) -> None:
+        """Return if the request carries the customer's key; else raise Unauthorized or TooManyRequests.
+
+        `website` is None for an unknown customer: the comparison is made all the same.
+        """
+        header = environ.get("HTTP_AUTHORIZATION", "")
+        who = customer[:64], str(environ.get("REMOTE_ADDR", ""))
+        if not header:
+            raise _unauthorized()
+        if self._too_many(who):
+            raise TooManyRequests("Too many wrong licence keys: try again in a minute.", retry_after=int(PERIOD))
+        key = website.license_key.get_secret_value() if website is not None else ""
+        same = hmac.compare_digest(_digest(_credentials(header)), _digest(f"{customer}:{key}".encode()))
+        if not (same and website is not None):
+            self._remember(who)
+            raise _unauthorized()
+
+    def _too_many(self, who: tuple[str, str]) -> bool:
+        with self._lock:
+            times = self._failures.get(who)
+            return times is not None and len(times) == MAX_FAILURES and times[0] > self._clock() - PERIOD
+
+    def _remember(self, who: tuple[str, str]) -> None:
+        with self._lock:
+            self._failures.setdefault(who, deque(maxlen=MAX_FAILURES)).append(self._clock())
+            self._failures.move_to_end(who)
+            if len(self._failures) > MAX_REMEMBERED:
+                self._failures.popitem(last=False)
+
+
+def _credentials(header: str) -> bytes:
+    """Return `user:password` of an Authorization header, or nothing where it is malformed."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return b""
+    try:
+        return b64decode(encoded.strip(), validate=True)
+    except (Error, ValueError):
+        return b""
+
+
+def _digest(secret: bytes) -> bytes:
+    """Return equally long bytes, so that a comparison tells nothing about lengths."""
+    return hashlib.sha256(secret).digest()
+
+
+def _unauthorized() -> Unauthorized:
+    return Unauthorized(
+        "This website's recommendations need the customer id and the licence key (Basic authentication).",
+        www_authenticate=WWWAuthenticate("basic", {"realm": "personalization"}),
+    )

@@ -1,0 +1,89 @@
+"""Which candidates may not be shown, in the order of the specification (spec: scenarios, filters 1 to 4).
+
+1. not valid now, on a blacklist, blacklisted by the visitor, another output type; 2. context items;
+3. already consumed, already bought or owned; 4. categories. Later filters are refused when the website's
+file is loaded, so none is ignored here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from personalization_pipelines.scenarios.plan import PlanFilters
+from serving.history import YEAR, Past
+from serving.question import ContextItem, Question
+from serving.shelf import Ranges, Shelf
+
+NAMES = (
+    "not valid now or on a blacklist", "other output type", "blacklisted by the visitor", "context item",
+    "already consumed", "already bought", "excluded category", "category of a context item",
+)  # fmt: skip
+
+
+class Filters:
+    """The filters of one question; `dropped` counts, by name, what they kept out."""
+
+    def __init__(
+        self, shelf: Shelf, plan: PlanFilters, question: Question, context: list[ContextItem], past: Past
+    ) -> None:
+        self.dropped: Counter[str] = Counter()
+        self._plan = plan
+        self._shelf = shelf
+        self._types = shelf.types
+        self._wanted = question.output_types
+        self._standing = shelf.standing(question.now)
+        self._rows = _excluded_rows(plan, question, context, past)
+        self._excluded, self._context = _excluded_ranges(shelf, plan, context)
+        self._by_category = bool(self._excluded or self._context)
+
+    def passes(self, row: int) -> bool:
+        """Tell whether an item may be shown, and count it if not."""
+        if self._standing[row] and row not in self._rows and self._types[row] in self._wanted and not self._by_category:
+            return True  # the usual case first
+        reason = self.reason(row)
+        if reason:
+            self.dropped[reason] += 1
+        return not reason
+
+    def names(self) -> list[str]:
+        """Return the names of the filters that were at work."""
+        always = [NAMES[0], NAMES[1], NAMES[2]]
+        plan = self._plan
+        chosen = (plan.exclude_context_items, plan.exclude_consumed, plan.exclude_bought)
+        switched = [name for name, on in zip(NAMES[3:6], chosen, strict=True) if on]
+        by_category = zip(NAMES[6:], (plan.exclude_categories, plan.exclude_context_category), strict=True)
+        return always + switched + [name for name, on in by_category if on]
+
+    def reason(self, row: int) -> str:
+        """Return the name of the first filter that keeps an item out, "" if none does."""
+        if not self._standing[row]:
+            return NAMES[0]
+        if self._types[row] not in self._wanted:
+            return NAMES[1]
+        if row in self._rows:
+            return self._rows[row]
+        if self._excluded and self._shelf.in_ranges(row, self._excluded):
+            return NAMES[6]
+        if self._context and self._shelf.in_ranges(row, self._context):
+            return NAMES[7]
+        return ""
+
+
+def _excluded_rows(plan: PlanFilters, question: Question, context: list[ContextItem], past: Past) -> dict[int, str]:
+    """Return the rows this visitor may not be shown, with the filter's name; the first filter counts."""
+    rows: dict[int, str] = {}
+    if plan.exclude_bought:
+        rows |= dict.fromkeys(past.rows_since(("buy", "owns"), 0), NAMES[5])
+    if plan.exclude_consumed:
+        rows |= dict.fromkeys(past.rows_since(("consume",), question.now - YEAR), NAMES[4])
+    if plan.exclude_context_items:
+        rows |= {one.row: NAMES[3] for one in context}
+    return rows | dict.fromkeys(past.rows_since(("blacklist",), question.now - YEAR), NAMES[2])
+
+
+def _excluded_ranges(shelf: Shelf, plan: PlanFilters, context: list[ContextItem]) -> tuple[Ranges, Ranges]:
+    excluded = shelf.ranges(plan.exclude_categories)
+    if not plan.exclude_context_category:
+        return excluded, []
+    paths = tuple(path for one in context if one.row >= 0 for path in shelf.items.paths(one.row))
+    return excluded, shelf.ranges(paths)

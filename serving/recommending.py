@@ -1,0 +1,265 @@
+"""Recommendations: `GET /api/v2/{customer}/{user}/{scenario}[.json|.jsonp]` (section 2 of the HTTP contract).
+
+Like tracking, the block answers in front of Flask. The order in which a request may fail: size (414), encoding
+(400), path (404), method (405), key (401, 429), customer (404), nothing published (503), scenario (404),
+parameters (400, 501), nothing to start from (409).
+
+The raw user id lives in this request only: what is looked up is its pseudonym, and nothing here logs a request.
+Where the live store is away or late the answer is composed without live history, and `X-Live-History:
+unavailable` says so.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any, NamedTuple, cast
+
+from flask import Blueprint, Flask
+from flask.sansio.blueprints import BlueprintSetupState
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound, ServiceUnavailable
+from werkzeug.http import parse_date
+
+from personalization_pipelines.errors import LiveStoreUnavailable, NotBuiltYet
+from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.scenarios.plan import PlanScenario
+from personalization_pipelines.scenarios.published import Publication
+from personalization_pipelines.website import Website
+from serving.access import Access
+from serving.problems import CONTENT_TYPE, log_unexpected, problem_body
+from serving.question import Answer, LiveHistory, Question
+from serving.raw_request import check_url_length, decode_path, parse_parameters
+from serving.request import Address, Wanted, parse_address, parse_callback, parse_wanted
+from serving.responses import Links, Writing, answer_value, as_json, as_jsonp, cache_headers, lifetime
+from serving.services import Services
+from serving.shelf import shelf_of
+from serving.strategy import compose
+from serving.websites import ServedWebsite
+
+PREFIX = "/api/v2/"
+UNAVAILABLE = ("X-Live-History", "unavailable")
+SETTLING = 2.5
+"""Seconds after a switch in which no Last-Modified is given: the header knows whole seconds only, and a worker
+may serve the publication before for one second more."""
+
+_STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+_HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]")
+
+Application = Callable[[dict[str, Any], Callable[..., object]], Iterable[bytes]]
+Headers = list[tuple[str, str]]
+
+
+_KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
+_JSON: Headers = [("Content-Type", "application/json")]
+_JAVASCRIPT: Headers = [("Content-Type", "application/javascript"), ("X-Content-Type-Options", "nosniff")]
+_NOTHING_TO_START_FROM = (
+    "scenario {!r} starts from context items or from the visitor's history, and this request has neither: "
+    "give contextitems, or ask for a visitor who did something."
+)
+
+
+class Reply(NamedTuple):
+    """One HTTP answer."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+
+
+class Asked:
+    """One request that will be answered: everything it names exists and is well-formed."""
+
+    __slots__ = ("address", "callback", "environ", "modified", "now", "publication", "scenario", "wanted", "website")
+
+    def __init__(
+        self,
+        environ: dict[str, Any],
+        address: Address,
+        callback: str,
+        website: Website,
+        publication: Publication,
+        changed: float,
+        scenario: PlanScenario,
+        wanted: Wanted,
+    ) -> None:
+        self.environ = environ
+        self.address = address
+        self.callback = callback
+        self.website = website
+        self.publication = publication
+        self.scenario = scenario
+        self.wanted = wanted
+        self.now = time.time_ns() // 1000
+        modified = max(changed, shelf_of(publication).changed(self.now) / 1e6)
+        self.modified = modified if self.now / 1e6 - modified > SETTLING else None
+
+    def is_known(self) -> bool:
+        """Tell whether the sender's copy still holds. Never where a user is named: that answer is live."""
+        since = self.environ.get("HTTP_IF_MODIFIED_SINCE")
+        if since is None or self.modified is None or self.address.user is not None:
+            return False
+        date = parse_date(since)
+        return date is not None and date.timestamp() >= int(self.modified)
+
+    def caching(self) -> Headers:
+        """Return the headers that say how long the answer holds."""
+        if self.address.user is not None:
+            return cache_headers(None, self.modified, private=True)
+        models = self.publication.plan.models
+        life = lifetime([models[name].build_seconds for name in self.scenario.models()])
+        return cache_headers(life, self.modified, private=self.website.recommendation_auth == "basic")
+
+    def question(self, visitor: str) -> Question:
+        """Return the question this request asks for a visitor ("" for nobody)."""
+        return Question(self.now, visitor, *self.wanted.asked)
+
+    def writing(self) -> Writing:
+        """Return how its answer is to be written."""
+        wanted, address, links = self.wanted, self.address, None
+        if address.user is not None:
+            category = wanted.asked.categories[0] if wanted.asked.categories else ""
+            host = (self.website.public_host or _host(self.environ)).strip("/")
+            links = Links(host, address.customer, address.user, address.scenario, category, os.urandom(16).hex())
+        numeric, allowed = self.publication.plan.numeric_ids, self.website.output_attributes
+        items, nearest = self.publication.items, wanted.asked.nearest_category
+        return Writing(items, numeric, wanted.attributes, allowed, links, nearest)
+
+
+class Recommender:
+    """Answers recommendation requests of one worker; it may be used from many threads."""
+
+    def __init__(self, services: Services) -> None:
+        self._websites = services.websites
+        self._live = services.live
+        self._metrics = services.metrics
+        self._key = services.home.key
+        self._access = Access()
+
+    def reply(self, environ: dict[str, Any]) -> Reply:
+        """Return the answer to one request whose path begins with `/api/v2/`; never raises."""
+        started = time.perf_counter()
+        try:
+            reply = self._reply(environ)
+        except HTTPException as error:
+            kept = [(name, value) for name, value in error.get_headers() if name in _KEPT_HEADERS]
+            reply = _problem(error.code or 400, error.description or "", kept)
+        except NotBuiltYet as error:
+            reply = _problem(501, str(error), [])
+        except Exception as error:  # noqa: BLE001 - the last line of defence: no caller may get a traceback
+            log_unexpected(error)
+            reply = _problem(500, "The server made an error, which it has logged; the same request may fail again.", [])
+        self._metrics.answered("recommendations", reply.status, time.perf_counter() - started)
+        return reply
+
+    def _reply(self, environ: dict[str, Any]) -> Reply:
+        asked = self._asked(environ)
+        if asked.is_known():
+            return Reply(304, asked.caching())
+        return self._composed(asked)
+
+    def _asked(self, environ: dict[str, Any]) -> Asked:
+        """Return what is asked and of which publication, or raise what refuses it."""
+        check_url_length(environ)
+        address = parse_address(decode_path(environ))
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            raise MethodNotAllowed(["GET", "HEAD"], f"method {environ['REQUEST_METHOD'][:20]}: expected GET.")
+        parameters = parse_parameters(environ, 0)
+        served = self._served(address, environ)
+        publication = served.publication
+        if publication is None:
+            raise ServiceUnavailable("Nothing is published for this website yet: build it, then ask.", retry_after=30)
+        scenario = publication.plan.scenarios.get(address.scenario)
+        if scenario is None:
+            raise NotFound(f"scenario {address.scenario[:40]!r}: the website has no scenario of this name.")
+        wanted = parse_wanted(parameters, served.website, scenario)
+        callback = parse_callback(parameters) if address.jsonp else ""
+        return Asked(environ, address, callback, served.website, publication, served.changed, scenario, wanted)
+
+    def _served(self, address: Address, environ: dict[str, Any]) -> ServedWebsite:
+        served = self._websites.by_customer(address.customer)
+        if self._demands_key(served):
+            self._access.demand(address.customer, served.website if served else None, environ)
+        if served is None:
+            raise NotFound(f"customer {address.customer[:40]!r}: no website has this customer id.")
+        return served
+
+    def _demands_key(self, served: ServedWebsite | None) -> bool:
+        """Tell whether a key is needed; for an unknown customer as soon as any website here needs one."""
+        if served is not None:
+            return served.website.recommendation_auth == "basic"
+        return any(one.website.recommendation_auth == "basic" for one in self._websites.all())
+
+    def _composed(self, asked: Asked) -> Reply:
+        name, scenario, user = asked.website.name, asked.scenario, asked.address.user
+        visitor = pseudonym(self._key, asked.address.customer, user) if user is not None else ""
+        live, late = self._history(name, visitor)
+        answer = compose(asked.publication, scenario, asked.question(visitor), live)
+        extra = [UNAVAILABLE] if late else []
+        if not answer.asked:
+            self._metrics.count("recommendations_impossible", name, scenario.name)
+            return _problem(409, _NOTHING_TO_START_FROM.format(scenario.name), extra)
+        viewers, extra = self._viewers(name, answer, extra)
+        self._metrics.count("recommendations" if answer.items else "recommendations_empty", name, scenario.name)
+        value = answer_value(answer, asked.writing(), viewers)
+        if asked.callback:
+            return Reply(200, [*_JAVASCRIPT, *asked.caching(), *extra], as_jsonp(value, asked.callback))
+        return Reply(200, [*_JSON, *asked.caching(), *extra], as_json(value))
+
+    def _history(self, website: str, visitor: str) -> tuple[LiveHistory, bool]:
+        """Return the visitor's live history, and whether it could not be had."""
+        if not visitor:
+            return (), False
+        try:
+            return self._live.history(website, visitor), False
+        except LiveStoreUnavailable:
+            self._metrics.count("live_store_unavailable", website)
+            return (), True
+
+    def _viewers(self, website: str, answer: Answer, extra: Headers) -> tuple[list[int] | None, Headers]:
+        """Return how many visitors each context item had in the last 24 hours; None where nobody knows."""
+        if not answer.context:
+            return [], extra
+        if extra:
+            return None, extra  # the store just failed: do not wait for it a second time
+        try:
+            return self._live.viewers(website, [(one.item_type, one.item) for one in answer.context]), extra
+        except LiveStoreUnavailable:
+            self._metrics.count("live_store_unavailable", website)
+            return None, [UNAVAILABLE]
+
+
+def blueprint(services: Services) -> Blueprint:
+    """Return a block that, registered on an application, answers `/api/v2/` in front of it."""
+    block = Blueprint("recommending", __name__)
+    recommender = Recommender(services)
+    block.record_once(lambda state: _mount(state, recommender))
+    return block
+
+
+def _mount(state: BlueprintSetupState, recommender: Recommender) -> None:
+    app = cast(Flask, state.app)
+    behind = cast(Application, app.wsgi_app)
+
+    def front(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+        if not environ["PATH_INFO"].startswith(PREFIX):
+            return behind(environ, start_response)
+        reply = recommender.reply(environ)
+        start_response(_STATUS[reply.status], [*reply.headers, ("Content-Length", str(len(reply.body)))])
+        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else reply.body]
+
+    app.wsgi_app = front  # type: ignore[method-assign]
+
+
+def _host(environ: dict[str, Any]) -> str:
+    """Return the host the request was sent to; it goes into links, so nothing but a host name may be in it."""
+    host: str = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    if len(host) > 255 or not _HOST_CHARACTERS.issuperset(host):
+        raise BadRequest(f"Host header {host[:80]!r}: expected a host name.")
+    return host
+
+
+def _problem(status: int, detail: str, headers: Headers) -> Reply:
+    body = problem_body(status, HTTPStatus(status).phrase, detail)
+    return Reply(status, [("Content-Type", CONTENT_TYPE), ("Cache-Control", "no-store"), *headers], body)

@@ -1,0 +1,226 @@
+"""How an answer is composed: levels, round robin, fallback (spec: scenarios, strategy). Pure: no clock, no I/O.
+
+Three readings of the specification that it leaves open:
+- An `items` model with `context: both` is asked with the request's context items, and with the visitor's
+  history where the request names none. A `history` model with `both` takes the request's items as the newest
+  part of the history.
+- `levels_up` beyond the top of the reference category means the whole site.
+- A level with a category filter, in a request without any reference category, answers from the whole site.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from personalization_pipelines.scenarios.plan import PlanCategory, PlanLevel, PlanReference, PlanScenario
+from personalization_pipelines.scenarios.published import Publication, PublishedModel
+from serving.candidates import Candidates, from_neighbours, from_ranking, origins, users_behind
+from serving.filters import Filters
+from serving.history import Past
+from serving.question import Answer, ContextItem, LiveHistory, Question, Recommended
+from serving.shelf import Ranges, Shelf, shelf_of
+
+OTHER_CATEGORY = "other category than the level's"
+
+
+@dataclass(slots=True)
+class _Composition:
+    """One answer in the making."""
+
+    publication: Publication
+    shelf: Shelf
+    scenario: PlanScenario
+    question: Question
+    past: Past
+    context: list[ContextItem]
+    filters: Filters
+    picked: list[tuple[int, int, Candidates]] = field(default_factory=list)  # row, relevance, whose
+    taken: set[int] = field(default_factory=set)
+    levels: list[dict[str, object]] = field(default_factory=list)
+    asked: bool = False
+    used_history: bool = False
+
+
+def compose(publication: Publication, scenario: PlanScenario, question: Question, live: LiveHistory = ()) -> Answer:
+    """Answer a question from a publication and a visitor's live history (newest first)."""
+    shelf = shelf_of(publication)
+    past = Past(publication, shelf, question.visitor, live)
+    context = _context_items(shelf, scenario, question, past)
+    filters = Filters(shelf, scenario.filters, question, context, past)
+    made = _Composition(publication, shelf, scenario, question, past, context, filters)
+    for level in scenario.levels:
+        if len(made.picked) >= question.number:
+            break
+        _ask_level(made, level)
+    items = _recommended(made)
+    used_history = made.used_history or any(one.source != "REQUEST" for one in context)
+    return Answer(items, context, made.asked, used_history, made.levels)
+
+
+def _context_items(shelf: Shelf, scenario: PlanScenario, question: Question, past: Past) -> list[ContextItem]:
+    """Return the request's items, then those its history codes mean, each item once."""
+    found = {key: ContextItem(shelf.row(*key), *key, "REQUEST") for key in question.items}
+    for code in question.histories:
+        for one in past.of_code(code, scenario.input):
+            found.setdefault((one.item_type, one.item), one)
+    return list(found.values())
+
+
+def _ask_level(made: _Composition, level: PlanLevel) -> None:
+    paths = _level_paths(made, level.category)
+    turns = []
+    for reference in level.models:
+        candidates = _ask(made, reference, paths)
+        if candidates is not None:
+            made.asked = True
+            ranges = None if paths is None or candidates.keys else made.shelf.ranges(paths)
+            turns.append((_passing(made, candidates, ranges), reference.weight))
+    before, dropped = len(made.picked), made.filters.dropped.copy()
+    _round_robin(made, turns)
+    if made.question.explain:
+        made.levels.append(_told(made, level, paths, before, dropped))
+
+
+def _told(
+    made: _Composition, level: PlanLevel, paths: tuple[str, ...] | None, before: int, dropped: Counter[str]
+) -> dict[str, object]:
+    """Return what `explain` says of a level; only candidates that were needed were looked at."""
+    return {
+        "models": [reference.model for reference in level.models],
+        "categories": list(paths) if paths is not None else "site",
+        "taken": len(made.picked) - before,
+        "dropped": dict(made.filters.dropped - dropped),
+    }
+
+
+def _ask(made: _Composition, reference: PlanReference, paths: tuple[str, ...] | None) -> Candidates | None:
+    """Return what a model says, None where it can not be asked: no context for it at all."""
+    model = made.publication.models[reference.model]
+    if model.needs == "none":
+        by_category = paths is not None and _has_category_lists(model)
+        return from_ranking(model, made.question.output_types, paths if by_category else None)
+    asked, past = _context_of(made, model, reference)
+    if not asked and not past:
+        return None
+    return from_neighbours(model, asked, past)
+
+
+def _has_category_lists(model: PublishedModel) -> bool:
+    return model.type == "popularity"
+
+
+def _context_of(
+    made: _Composition, model: PublishedModel, reference: PlanReference
+) -> tuple[list[ContextItem], list[ContextItem]]:
+    """Return the request's items and the visitor's items a model is asked with."""
+    asked = made.context if reference.context != "history" else []
+    if reference.context == "items" or (reference.context == "both" and model.needs == "items" and asked):
+        return asked, []
+    rows = {one.row for one in asked}
+    past = [one for one in made.past.interests(made.scenario.input) if one.row not in rows]
+    made.used_history = made.used_history or bool(past)
+    return asked, past
+
+
+def _passing(
+    made: _Composition, candidates: Candidates, ranges: Ranges | None
+) -> Iterator[tuple[int, int, Candidates]]:
+    """Yield a model's candidates that may be shown and are not in the answer yet, best first."""
+    taken, passes, shelf = made.taken, made.filters.passes, made.shelf
+    for row, relevance in zip(candidates.rows, candidates.relevance, strict=True):
+        if row not in taken:
+            if ranges is not None and not shelf.in_ranges(row, ranges):
+                made.filters.dropped[OTHER_CATEGORY] += 1
+            elif passes(row):
+                yield row, relevance, candidates
+
+
+def _round_robin(made: _Composition, turns: list[tuple[Iterator[tuple[int, int, Candidates]], int]]) -> None:
+    """Take one item after the other, `weight` at a turn, the first model first, until there are enough."""
+    while turns:
+        going = []
+        for passing, weight in turns:
+            for _ in range(weight):
+                pick = next(passing, None)
+                if pick is None:
+                    break
+                made.taken.add(pick[0])
+                made.picked.append(pick)
+                if len(made.picked) == made.question.number:
+                    return
+            else:
+                going.append((passing, weight))
+        turns = going
+
+
+def _level_paths(made: _Composition, category: PlanCategory) -> tuple[str, ...] | None:
+    """Return the category paths a level may answer from, None for the whole site."""
+    if category.kind == "site":
+        return None
+    references = made.question.categories
+    if not references and (made.question.context_categories or category.reference == "context"):
+        references = _context_paths(made)
+    paths = dict.fromkeys(_moved(path, category) for path in references)
+    return None if not paths or "" in paths else tuple(paths)
+
+
+def _context_paths(made: _Composition) -> tuple[str, ...]:
+    items = made.shelf.items
+    return tuple(dict.fromkeys(path for one in made.context if one.row >= 0 for path in items.paths(one.row)))
+
+
+def _moved(path: str, category: PlanCategory) -> str:
+    """Return the ancestor of a path that a level's filter means, "" for the root.
+
+    `same` goes `steps` up from the path (0 is the path itself); `main` keeps its first `steps` elements.
+    """
+    elements = path.strip("/").split("/")
+    kept = elements[: category.steps] if category.kind == "main" else elements[: max(0, len(elements) - category.steps)]
+    return "".join(f"/{element}" for element in kept)
+
+
+def _recommended(made: _Composition) -> list[Recommended]:
+    """Return the picks with origin, falling relevance and, where asked for, category and explanation."""
+    by_model: dict[int, tuple[Candidates, list[int]]] = {}
+    for row, _, candidates in made.picked:
+        by_model.setdefault(id(candidates), (candidates, []))[1].append(row)
+    origin = {row: one for candidates, rows in by_model.values() for row, one in origins(candidates, rows).items()}
+    ids, types, least, items = made.shelf.items.ids, made.shelf.types, 1000, []
+    for row, relevance, candidates in made.picked:
+        least = min(least, relevance)
+        model = candidates.model
+        one = Recommended(row, types[row], ids[row], model.name, model.number, least, origin.get(row, ()))
+        if made.question.nearest_category:
+            one.category = _nearest_category(made, row)
+        if made.question.explain:
+            one.explanation = _explanation(made, candidates, one)
+        items.append(one)
+    return items
+
+
+def _explanation(made: _Composition, candidates: Candidates, one: Recommended) -> dict[str, object]:
+    return {
+        "model": one.model,
+        "type": candidates.model.type,
+        "build": candidates.model.build_id,
+        "supportingItems": [made.shelf.items.ids[item.row] for item in one.origin],
+        "lists": list(candidates.keys),
+        "usersCounted": users_behind(candidates, one.origin),
+        "filtersPassed": made.filters.names(),
+    }
+
+
+def _nearest_category(made: _Composition, row: int) -> str:
+    """Return the item's own category that shares most with a reference category, then the least deep one."""
+    references = [path.strip("/").split("/") for path in made.question.categories or _context_paths(made)]
+    own = [path.strip("/").split("/") for path in made.shelf.items.paths(row)]
+
+    ranked = [(-max((_common(path, one) for one in references), default=0), len(path), path) for path in own]
+    return "/".join(min(ranked)[2]) if ranked else ""
+
+
+def _common(one: list[str], two: list[str]) -> int:
+    """Return how many elements two paths begin with in common."""
+    return next((n for n, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
