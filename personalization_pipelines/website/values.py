@@ -173,7 +173,7 @@ class Website(Strict):
     """What item ids look like."""
     item_types: dict[ItemType, Name] = {1: "product"}
     """Item type ids of the wire protocol and the names that scenarios use."""
-    public_host: Annotated[str, Field(pattern="^(https?:)?//[A-Za-z0-9.-]+(:[0-9]{1,5})?$")] | None = None
+    public_host: Annotated[str, Field(pattern="^//[A-Za-z0-9.-]+(:[0-9]{1,5})?$")] | None = None
     """Host in links, like //reco.example.org; without it, the host of the request."""
     recommendation_auth: Literal["none", "basic"] = "none"
     """Whether recommendations need Basic authentication."""
