@@ -1,0 +1,191 @@
+"""What becomes of a tracking call, as a table: stored fields, or status and sentence."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from personalization_pipelines.currency import FRACTION_DIGITS
+from personalization_pipelines.events.event import Event
+from personalization_pipelines.events.judge import (
+    NOT_BUILT,
+    RULES,
+    Accept,
+    Call,
+    Decision,
+    Quarantine,
+    Refuse,
+    judge,
+)
+from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.website import Website
+from tests.conftest import make_website
+
+KEY = b"k" * 32
+NOW = 1_700_000_000_000_000
+ANN = pseudonym(KEY, "00001", "ann")
+SHOP = make_website()
+
+
+def decide(path: str, website: Website = SHOP, **parameters: str | list[str]) -> Decision:
+    """Judge a call given as `event/user/type/item` and its parameters."""
+    event, *rest = path.split("/")
+    values = {name: value if isinstance(value, list) else [value] for name, value in parameters.items()}
+    return judge(Call(event, rest, values), website, NOW, KEY)
+
+
+def stored(path: str, website: Website = SHOP, **parameters: str | list[str]) -> list[Event]:
+    """The events of a call that must be accepted."""
+    decision = decide(path, website, **parameters)
+    assert isinstance(decision, Accept), decision
+    return list(decision.events)
+
+
+ACCEPTED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("click/ann/1/5", {}, {"event": "click"}),
+    ("click/ann/2/007", {}, {"event": "click", "item_type": 2, "item": "7"}),
+    ("click/not_defined/1/5", {}, {"event": "click", "visitor": ""}),
+    ("click//1/5", {}, {"event": "click", "visitor": ""}),
+    ("click/a/b/1/5", {}, {"event": "click", "visitor": pseudonym(KEY, "00001", "a/b")}),
+    ("click/ann/1/5", {"categorypath": ["Men/Tops/", "/Sale", "Sale", "/"]}, {"categories": ("/Men/Tops", "/Sale")}),
+    ("click/ann/1/5", {"lang": "eng-GB", "segments": ["7,11", "14"]}, {"language": "eng-GB", "segments": (7, 11, 14)}),
+    ("click/ann/1/5", {"requestuuid": "0b6c-1"}, {"request_uuid": "0b6c-1"}),
+    ("click/ann/1/5", {"quantity": "many", "foo": "bar"}, {"event": "click", "quantity": None}),
+    ("consume/ann/1/5", {"percentage": "100"}, {"event": "consume", "percentage": 100}),
+    ("consume/ann/1/5", {}, {"event": "consume", "percentage": None}),
+    ("buy/ann/1/5", {}, {"event": "buy", "quantity": 1, "price_minor": None, "currency": ""}),
+    ("buy/ann/1/5", {"quantity": "3", "fullprice": "12.45EUR"}, {"quantity": 3, "price_minor": 1245}),
+    ("buy/ann/1/5", {"fullprice": "456JPY"}, {"price_minor": 456, "currency": "JPY"}),
+    ("buy/ann/1/5", {"fullprice": "1.5KWD"}, {"price_minor": 1500, "currency": "KWD"}),
+    ("buy/ann/1/5", {"fullprice": ["0.10EUR", "0.10EUR"]}, {"price_minor": 10}),
+    ("rate/ann/1/5", {"rating": "0"}, {"event": "rate", "rating": 0}),
+    ("clickrecommended/ann/1/5", {"scenario": "home", "modelid": "7"}, {"scenario": "home", "model": "7"}),
+    ("follow/ann/1/5", {"scenario": "home"}, {"event": "clickrecommended", "scenario": "home"}),
+    *((f"{name}/ann/1/5", {}, {"event": name}) for name in sorted(RULES) if RULES[name].name == name and name not in (
+        "click", "consume", "buy", "rate", "clickrecommended"
+    )),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "parameters", "expected"), ACCEPTED)
+def test_a_good_call_is_stored_as_one_event(path: str, parameters: dict[str, Any], expected: dict[str, Any]) -> None:
+    (event,) = stored(path, **parameters)
+    common = {"website": "shop", "received_at": NOW, "time": NOW, "visitor": ANN, "item_type": 1, "item": "5"}
+    assert {name: getattr(event, name) for name in common | expected} == common | expected
+
+
+REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
+    ("click/ann/1", {}, 400, "path of click: expected click/{user}/{type}/{item}"),
+    ("click/ann/0/5", {}, 400, "item type '0'"),
+    ("click/ann/2147483648/5", {}, 400, "item type '2147483648': expected a number"),
+    ("click/ann/1/", {}, 400, "item id ''"),
+    ("click/ann/1/x5", {}, 400, "item id 'x5'"),
+    ("click/ann/1/٣", {}, 400, "ASCII digits"),
+    ("click/ann/1/12345678901234567890", {}, 400, "item id '12345678901234567890'"),
+    (f"click/{'é' * 257}/1/5", {}, 400, "user id of 514 bytes"),
+    ("click/a\ufffd/1/5", {}, 400, "broken UTF-8"),
+    ("click/ann/1/5", {"lang": "english!"}, 400, "lang 'english!': expected a language code"),
+    ("click/ann/1/5", {"lang": ["eng-GB", "ger-DE"]}, 400, "lang was given 2 times with different values"),
+    ("click/ann/1/5", {"segments": "7,x"}, 400, "segments 'x': expected a whole number from 0"),
+    ("click/ann/1/5", {"segments": ",".join(map(str, range(101)))}, 400, "segments with 101 ids"),
+    ("click/ann/1/5", {"categorypath": ["/A"] * 21}, 400, "categorypath given 21 times"),
+    ("click/ann/1/5", {"categorypath": "x" * 1025}, 400, "at most 1024 characters"),
+    ("click/ann/1/5", {"requestuuid": "a b"}, 400, "requestuuid 'a b'"),
+    ("consume/ann/1/5", {"percentage": "101"}, 400, "percentage '101': expected a whole number from 0 to 100"),
+    ("consume/ann/1/5", {"percentage": "-1"}, 400, "percentage '-1'"),
+    ("consume/ann/1/5", {"percentage": "5.0"}, 400, "percentage '5.0'"),
+    ("consume/ann/1/5", {"percentage": "\u0665"}, 400, "expected a whole number"),
+    ("buy/ann/1/5", {"quantity": "0"}, 400, "quantity '0': expected a whole number from 1"),
+    ("buy/ann/1/5", {"fullprice": "12.455EUR"}, 400, "EUR with at most 2 digits"),
+    ("buy/ann/1/5", {"fullprice": "0.5JPY"}, 400, "JPY with at most 0 digits"),
+    ("buy/ann/1/5", {"fullprice": "12,45EUR"}, 400, "fullprice '12,45EUR': expected an amount and its currency"),
+    ("buy/ann/1/5", {"fullprice": "12.45"}, 400, "fullprice '12.45'"),
+    ("buy/ann/1/5", {"fullprice": "-1EUR"}, 400, "fullprice '-1EUR'"),
+    ("buy/ann/1/5", {"fullprice": "NaNEUR"}, 400, "fullprice 'NaNEUR'"),
+    ("buy/ann/1/5", {"fullprice": "12.45EUX"}, 400, "currency 'EUX'"),
+    ("buy/ann/1/5", {"fullprice": "999999999999999EUR"}, 400, "9007199254740991"),
+    ("rate/ann/1/5", {}, 400, "rating is missing"),
+    ("rate/ann/1/5", {"rating": "101"}, 400, "rating '101'"),
+    ("clickrecommended/ann/1/5", {}, 400, "scenario is missing"),
+    ("clickrecommended/ann/1/5", {"scenario": "../etc"}, 400, "scenario '../etc'"),
+    ("rendered/ann/1/5,x", {}, 400, "item id 'x'"),
+    ("click/ann/1/5", {"overridetimestamp": "2012-01-01T11:00:00"}, 501, "overridetimestamp"),
+    ("click/ann/1/5", {"signature": "d002"}, 501, "signature"),
+    ("buyy/ann/1/5", {}, 404, "event 'buyy': expected one of basket, blacklist, buy"),
+    *((f"{name}/ann/1/5", {}, 501, "is not built yet: nothing was stored") for name in sorted(NOT_BUILT)),
+]
+
+
+@pytest.mark.parametrize(("path", "parameters", "status", "sentence"), REFUSED)
+def test_a_bad_call_is_refused_with_a_sentence(
+    path: str, parameters: dict[str, Any], status: int, sentence: str
+) -> None:
+    decision = decide(path, **parameters)
+    assert isinstance(decision, Refuse)
+    assert decision.status == status
+    assert sentence in decision.detail
+
+
+def test_rendered_stores_one_event_for_each_item() -> None:
+    events = stored("rendered/ann/1/5,6,007", scenario="home", requestuuid="abc")
+    assert [event.item for event in events] == ["5", "6", "7"]
+    assert {(event.scenario, event.request_uuid, event.visitor) for event in events} == {("home", "abc", ANN)}
+
+
+def test_rendered_without_items_is_stored_without_an_item() -> None:
+    (event,) = stored("rendered/ann/1/", scenario="home")
+    assert (event.event, event.item_type, event.item) == ("rendered", 1, "")
+
+
+def test_alphanumeric_ids_are_taken_only_where_the_website_allows_them() -> None:
+    (event,) = stored("click/ann/1/SKU-7 ü", make_website(item_ids="alphanumeric"))
+    assert event.item == "SKU-7 ü"
+
+
+def test_an_item_type_that_the_website_does_not_declare_goes_to_quarantine_with_its_reason() -> None:
+    decision = decide("click/ann/9/5")
+    assert isinstance(decision, Quarantine)
+    assert decision.reason == "item type 9 is not declared by website shop"
+    assert [event.quarantine for event in decision.events] == [decision.reason]
+
+
+def test_the_same_user_of_two_websites_is_two_visitors_and_the_raw_id_is_in_neither() -> None:
+    (mine,) = stored("click/canary@example.org/1/5")
+    (other,) = stored("click/canary@example.org/1/5", make_website(customer_id="00002"))
+    assert mine.visitor != other.visitor
+    assert "canary" not in str(mine) + str(other)
+
+
+@given(st.sampled_from(sorted(FRACTION_DIGITS)), st.integers(0, 10**9))
+def test_a_price_is_exact_in_every_currency(code: str, minor: int) -> None:
+    amount = Decimal(minor).scaleb(-FRACTION_DIGITS[code])
+    (event,) = stored("buy/ann/1/5", fullprice=f"{amount:f}{code}")
+    assert (event.price_minor, event.currency) == (minor, code)
+
+
+@given(
+    st.sampled_from(sorted(RULES)),
+    st.lists(st.text(max_size=12), max_size=5),
+    st.dictionaries(
+        st.sampled_from(
+            ["quantity", "fullprice", "percentage", "rating", "segments", "lang", "scenario", "categorypath"]
+        ),
+        st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=3),
+    ),
+)
+def test_any_text_is_decided_and_a_stored_event_is_within_its_bounds(
+    event: str, path: list[str], parameters: dict[str, list[str]]
+) -> None:
+    decision = judge(Call(event, path, parameters), SHOP, NOW, KEY)
+    if isinstance(decision, Refuse):
+        assert decision.status == 400
+        return
+    for one in decision.events:
+        assert 1 <= one.item_type < 2**31
+        assert one.quantity is None or 1 <= one.quantity < 2**31
+        assert all(value is None or 0 <= value <= 100 for value in (one.rating, one.percentage))
+        assert len(one.visitor) in (0, 22)
