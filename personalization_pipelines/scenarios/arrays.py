@@ -75,6 +75,14 @@ class Texts(Sequence[str]):
         check_starts(name, self.starts, len(self.blob), thorough)
 
 
+def decode_json(what: object, text: bytes, kind: Any) -> Any:
+    """Return JSON as a value of type `kind`; CorruptData, naming `what`, where it is none."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise CorruptData(f"{what}: cannot be read ({error}); publish again") from error
+
+
 def layout(arrays: Mapping[str, Array]) -> dict[str, ArrayEntry]:
     """Return where each array of one file lies, in the order given."""
     entries, offset = {}, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from personalization_pipelines.errors import CorruptData, PermanentError
+from personalization_pipelines.errors import Busy, CorruptData, PermanentError
 from personalization_pipelines.scenarios.arrays import Texts
 from personalization_pipelines.scenarios.published_items import ALWAYS
 from personalization_pipelines.scenarios.published_visitors import EVENTS
@@ -39,11 +40,12 @@ class ItemTable:
 
 
 def feature_fingerprints(features: Path) -> dict[str, str]:
-    """Return the fingerprints of the tables that a publication is made of.
+    """Return the SHA-256 of each table that a publication is made of, as the table's builder wrote it beside it.
 
-    Raises PermanentError where a table was never built.
+    Bytes, not inputs: a table built again with the same rows publishes the same. Raises PermanentError where
+    a table was never built, Busy while it is being built.
     """
-    return {name: str(_sidecar(features, name)["fingerprint"]) for name in TABLES}
+    return {name: str(_sidecar(features, name)["sha256"]) for name in TABLES}
 
 
 def read_items(features: Path, currency: str, blacklist: frozenset[tuple[int, str]]) -> ItemTable:
@@ -164,17 +166,20 @@ def _as_mask(flags: NDArray[np.bool_]) -> Any:
 
 
 def _sidecar(features: Path, name: str) -> dict[str, Any]:
+    """Return what the table's builder wrote beside its file, its SHA-256 above all."""
     path = features / f"{name}.json"
     try:
         sidecar: dict[str, Any] = json.loads(path.read_bytes())
     except FileNotFoundError:
+        if path.with_suffix(".parquet").exists():
+            raise Busy(f"{path}: the feature table {name!r} is being built; publish again when it is done") from None
         raise PermanentError(
             f"{path}: the feature table {name!r} was never built; run `personalization build`"
         ) from None
     except ValueError as error:
-        raise CorruptData(f"{path}: cannot be read ({error}); rebuild the features") from error
-    if not isinstance(sidecar.get("fingerprint"), str) or not isinstance(sidecar.get("rows"), int):
-        raise CorruptData(f"{path}: names no fingerprint and rows; rebuild the features")
+        raise CorruptData(f"{path}: cannot be read ({error}); delete it and build again") from error
+    if not isinstance(sidecar.get("sha256"), str):
+        raise CorruptData(f"{path}: names no sha256; delete it and build again")
     return sidecar
 
 
@@ -184,16 +189,21 @@ def _file(features: Path, name: str, columns: tuple[str, ...]) -> Any:
 
     path = features / f"{name}.parquet"
     try:
+        _check_bytes(path, _sidecar(features, name)["sha256"])
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise CorruptData(f"{path}: cannot be read ({error}); rebuild the features") from error
+        raise CorruptData(f"{path}: cannot be read ({error}); delete it and build again") from error
     missing = set(columns) - set(file.schema_arrow.names)
     if missing:
-        raise CorruptData(f"{path}: lacks the columns {sorted(missing)}; rebuild the features")
-    rows = _sidecar(features, name)["rows"]
-    if file.metadata.num_rows != rows:
-        raise CorruptData(f"{path}: {file.metadata.num_rows} rows where its sidecar says {rows}; rebuild the features")
+        raise CorruptData(f"{path}: lacks the columns {sorted(missing)}; delete it and build again")
     return file
+
+
+def _check_bytes(path: Path, expected: str) -> None:
+    """Raise CorruptData unless a table is, byte by byte, what was built: Parquet pages carry no checksum."""
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+            raise CorruptData(f"{path}: does not match the SHA-256 beside it; delete it and build again")
 
 
 def _table(features: Path, name: str, columns: tuple[str, ...]) -> pa.Table:

@@ -15,6 +15,7 @@ import msgspec
 
 from personalization_pipelines.errors import Busy, CorruptData, PermanentError, TransientError
 from personalization_pipelines.home import Home
+from personalization_pipelines.scenarios.arrays import decode_json
 from personalization_pipelines.scenarios.disk import Disk, replace_file
 from personalization_pipelines.scenarios.manifest import (
     CURRENT,
@@ -200,8 +201,8 @@ def _published(directory: Path, serves: bool, came_from: str) -> Published:
 
 def _last_rollback(root: Path) -> _Rollback | None:
     try:
-        return msgspec.json.decode((root / _ROLLBACK).read_bytes(), type=_Rollback)
+        text = (root / _ROLLBACK).read_bytes()
     except FileNotFoundError:
         return None
-    except msgspec.DecodeError as error:
-        raise CorruptData(f"{root / _ROLLBACK}: cannot be read ({error}); delete it") from error
+    note: _Rollback = decode_json(root / _ROLLBACK, text, _Rollback)
+    return note

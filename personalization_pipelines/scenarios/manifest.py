@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.scenarios.arrays import ArrayEntry
+from personalization_pipelines.scenarios.arrays import ArrayEntry, decode_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -34,7 +34,7 @@ class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a publication was made of, and every file of it. `models` and `features`: name to build id, fingerprint."""
+    """What a publication was made of, and every file of it. `models` and `features`: name to build id, SHA-256."""
 
     format: int
     id: str
@@ -76,10 +76,7 @@ def read_manifest(directory: Path) -> Manifest:
     Cheap enough for every opening: no array is read. Raises CorruptData.
     """
     text, seal = _read(directory / MANIFEST), _read(directory / SEAL)
-    try:
-        manifest = msgspec.json.decode(text, type=Manifest)
-    except msgspec.DecodeError as error:
-        raise CorruptData(f"{directory / MANIFEST}: cannot be read ({error}); publish again") from error
+    manifest: Manifest = decode_json(directory / MANIFEST, text, Manifest)
     if manifest.format != FORMAT:
         raise CorruptData(f"{directory}: format {manifest.format} where this version reads {FORMAT}; publish again")
     if encode_manifest(manifest) != (text, seal):

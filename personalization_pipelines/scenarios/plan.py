@@ -10,7 +10,8 @@ from typing import Literal
 
 import msgspec
 
-from personalization_pipelines.errors import ConfigurationError, CorruptData, NotBuiltYet
+from personalization_pipelines.errors import ConfigurationError, NotBuiltYet
+from personalization_pipelines.scenarios.arrays import decode_json
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.models import Blacklist, ContextKind, Later
 from personalization_pipelines.website.scenarios import CategoryFilter, Filters, Level, ModelReference, Scenario
@@ -99,10 +100,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_plan(text: bytes) -> Plan:
     """Return the plan that `to_json` wrote; CorruptData where it is no plan of this version."""
-    try:
-        return msgspec.json.decode(text, type=Plan)
-    except msgspec.DecodeError as error:
-        raise CorruptData(f"the scenario plan cannot be read ({error}); publish again") from error
+    plan: Plan = decode_json("the scenario plan", text, Plan)
+    return plan
 
 
 def make_plan(website: Website) -> Plan:

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.scenarios.arrays import map_arrays
+from personalization_pipelines.scenarios.arrays import decode_json, map_arrays
 from personalization_pipelines.scenarios.manifest import (
     Manifest,
     as_of_microseconds,
@@ -118,7 +116,4 @@ def _bytes(directory: Path, manifest: Manifest, name: str) -> bytes:
 
 
 def _json(directory: Path, manifest: Manifest, name: str, kind: Any) -> Any:
-    try:
-        return msgspec.json.decode(_bytes(directory, manifest, name), type=kind)
-    except msgspec.DecodeError as error:
-        raise CorruptData(f"{directory / name}: cannot be read ({error}); publish again") from error
+    return decode_json(directory / name, _bytes(directory, manifest, name), kind)

@@ -41,7 +41,7 @@ def write_publication(
 ) -> Manifest:
     """Write a whole publication into a directory that must not exist yet; nothing is switched.
 
-    `features` are the fingerprints of the tables it was made of. Returns the manifest; raises OSError.
+    `features` are the SHA-256 of the tables it was made of. Returns the manifest; raises OSError.
     """
     disk = disk or Disk()
     disk.make_directory(directory)
