@@ -1,0 +1,174 @@
+"""The real server, started and killed, and the clients that know what it acknowledged."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from personalization_pipelines.events.event import decode
+from personalization_pipelines.events.log import Damage, read_everything, repair, segments
+from personalization_pipelines.home import Home
+
+WEBSITE = """\
+website: shop
+customer_id: "00001"
+license_key: "1111-2222-3333-4444-5555"
+"""
+CLIENTS = 8
+KEYS_PER_CLIENT = 10**9
+
+
+def make_home(root: Path) -> Home:
+    """Return an installation with one website and no model."""
+    home = Home(root)
+    home.create()
+    (home.websites / "shop.yaml").write_text(WEBSITE)
+    return home
+
+
+def free_port() -> int:
+    """Return a port that no client can be given by the kernel, or it would connect to itself during a restart."""
+    for port in range(15000 + os.getpid() % 4000, 20000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    raise AssertionError("no free port between 15000 and 19999")
+
+
+class Server:
+    """`personalization serve` of one home in a session of its own, so that a kill reaches all its processes."""
+
+    def __init__(self, home: Home, database: str = "") -> None:
+        self.home = home
+        self.port = free_port()
+        self._environment = {**os.environ, "PERSONALIZATION_HOME": str(home.root), "PERSONALIZATION_DATABASE": database}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        command = [sys.executable, "-m", "personalization_pipelines.cli", "serve", "--port", str(self.port)]
+        with (self.home.root / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, env=self._environment, stdout=log, stderr=log, start_new_session=True
+            )
+        wait_for(self._listens, 30)
+
+    def kill(self) -> None:
+        """Kill -9 the server, its workers and its follower at once."""
+        self._signal_all(signal.SIGKILL)
+
+    def terminate(self) -> float:
+        """Ask the server to stop; return the seconds it took."""
+        assert self._process
+        began = time.monotonic()
+        self._process.terminate()
+        self._process.wait(20)
+        return time.monotonic() - began
+
+    def worker(self) -> int:
+        """The process id of the one worker: the child with the same command line as the server."""
+        assert self._process
+        mine = Path(f"/proc/{self._process.pid}/cmdline").read_bytes()
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        (worker,) = [int(child) for child in children if Path(f"/proc/{child}/cmdline").read_bytes() == mine]
+        return worker
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        assert self._process
+        os.killpg(self._process.pid, number)
+        self._process.wait(20)
+
+    def _listens(self) -> bool:
+        assert self._process and self._process.poll() is None, (self.home.root / "server.log").read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@dataclass
+class Clients:
+    """Closed-loop clients with unique keys (the item id). A call whose answer never came is `unknown`."""
+
+    port: int
+    acknowledged: set[int] = field(default_factory=set)
+    refused: set[int] = field(default_factory=set)
+    unknown: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(CLIENTS)]
+
+    def __enter__(self) -> Clients:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, client: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        for key in itertools.count(client * KEYS_PER_CLIENT):
+            if self._stop.is_set():
+                break
+            try:
+                connection.request("GET", f"/api/00001/click/visitor{key}/1/{key}")
+                response = connection.getresponse()
+                response.read()
+                (self.acknowledged if response.status == 204 else self.refused).add(key)
+            except (OSError, http.client.HTTPException):
+                self.unknown.add(key)
+                connection.close()
+                self._stop.wait(0.02)
+        connection.close()
+
+
+@dataclass(frozen=True)
+class Count:
+    """What clients know against what is stored."""
+
+    acknowledged: int
+    stored: int
+    lost: int
+    duplicated: int
+    stored_though_refused: int
+
+    def __str__(self) -> str:
+        return f"{self.acknowledged} acknowledged, {self.stored} stored, {self.lost} lost, {self.duplicated} duplicated"
+
+
+def count(home: Home, clients: Clients) -> Count:
+    """Repair the log of a server that is dead, read it all, and compare."""
+    repair(home.log)
+    keys: Counter[int] = Counter()
+    for segment in segments(home.log):
+        for found in read_everything(segment.path):
+            assert not isinstance(found, Damage), found.error()
+            keys[int(decode(found[1]).item)] += 1
+    return Count(
+        acknowledged=len(clients.acknowledged),
+        stored=keys.total(),
+        lost=len(clients.acknowledged - keys.keys()),
+        duplicated=keys.total() - len(keys),
+        stored_though_refused=len(clients.refused & keys.keys()),
+    )
+
+
+def wait_for(what: Callable[[], bool], seconds: float) -> None:
+    """Return when `what` is true; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, f"not within {seconds} seconds: {what}"
+        time.sleep(0.01)
