@@ -46,12 +46,13 @@ def to_minor(amount: str | int | float | Decimal, code: str) -> int:
     (InvalidIdentifier for the code) where the amount is no finite number from 0 to 2^53 - 1 units.
     """
     scale = fraction_digits(code)
+    text = str(amount)
     try:
-        number = Decimal(str(amount))
+        number = Decimal(text if text.isascii() and "_" not in text else "NaN")
         if number.is_finite() and number >= 0 and number.adjusted() <= 16:
             minor = int(number.scaleb(scale).to_integral_value(ROUND_HALF_UP))
             if minor <= MAX_MINOR:
                 return minor
     except InvalidOperation:
         pass
-    raise ValueError(f"amount {str(amount)[:40]!r}: expected a number from 0 to {MAX_MINOR} {code} units") from None
+    raise ValueError(f"amount {text[:40]!r}: expected a number from 0 to {MAX_MINOR} {code} units") from None

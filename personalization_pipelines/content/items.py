@@ -1,0 +1,135 @@
+"""The catalogue: items of files become its next version; what a full import does not bring is gone.
+
+A full import replaces the item types that its files hold (products and articles may come from different files);
+an incremental one adds and replaces single items. Every version is kept, so that a build as of a past moment
+sees the items of that day. When an item was first seen survives all of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from personalization_pipelines.content.import_history import ImportRow, imports_directory, record_import, row_of
+from personalization_pipelines.content.merging import Changes, merge_items
+from personalization_pipelines.content.opening import Job, opened
+from personalization_pipelines.content.progress import Progress
+from personalization_pipelines.content.read_items import ITEM_SCHEMA, Incoming, price_digests, read_items
+from personalization_pipelines.content.report import ImportReport
+from personalization_pipelines.content.verdicts import RejectsFile
+from personalization_pipelines.content.versions import VersionedTable
+from personalization_pipelines.errors import ImportRefused, QualityGateFailed
+from personalization_pipelines.home import Home
+from personalization_pipelines.website import Website
+
+Mode = Literal["full", "incremental"]
+
+__all__ = ["ITEM_SCHEMA", "catalogue_file", "import_items"]
+
+
+def catalogue_file(home: Home, website: Website, as_of: datetime) -> Path | None:
+    """Return the catalogue (columns ITEM_SCHEMA, sorted by item_type, item, language) as of a moment.
+
+    That is the newest version imported at or before `as_of`, else the oldest; None where nothing was imported.
+    """
+    return _catalogue(home, website).file(as_of)
+
+
+def import_items(
+    home: Home,
+    website: Website,
+    files: Sequence[str | Path],
+    *,
+    mapping: str | Path | None = None,
+    mode: Mode = "full",
+    force: bool = False,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Import the items of files (paths or patterns) as the next version of the catalogue.
+
+    `mapping` is the path of a mapping file or the name of a shipped one. Of two rows of the same item and language the
+    later one counts. Raises ImportRefused where a file cannot be read or holds no item, and QualityGateFailed where
+    more than `quality: items: max_drop` of the items would go (`force` imports nevertheless); the catalogue is then
+    as it was. Busy while another import writes it.
+    """
+    with opened("items", home, website, files, mapping, now, progress) as job, _catalogue(home, website).locked():
+        return _import(job, mode, force)
+
+
+def _catalogue(home: Home, website: Website) -> VersionedTable:
+    return VersionedTable(home.lake(website.name) / "items", ITEM_SCHEMA)
+
+
+def _import(job: Job, mode: Mode, force: bool) -> ImportReport:
+    began, catalogue = time.monotonic(), _catalogue(job.home, job.website)
+    import_id = job.import_id(*job.digests, mode=mode, prices=price_digests(job))
+    versions = catalogue.versions()
+    if versions and versions[-1].import_id == import_id:
+        return _report(job, import_id, began, None, None, None, already_imported=True)
+    with RejectsFile(imports_directory(job.home, job.website) / f"{import_id}.rejects.csv") as rejects:
+        incoming = read_items(job, rejects)
+    if not incoming.items.num_rows:
+        raise ImportRefused(
+            f"{job.sources[0].path}: no item could be taken of {incoming.rows:,} rows; {incoming.why()}"
+        )
+    changes = merge_items(catalogue, incoming.items, mode == "full", job.now.replace(tzinfo=None))
+    if not force:
+        _gate(job.website, changes)
+    catalogue.add(changes.table, import_id, job.now)
+    report = _report(job, import_id, began, incoming, changes, rejects.written)
+    record_import(job.home, job.website, _row(job, report, incoming, mode))
+    return report
+
+
+def _gate(website: Website, changes: Changes) -> None:
+    most = website.quality.items.max_drop
+    if changes.removed > most * changes.before:
+        raise QualityGateFailed(
+            f"the import would remove {changes.removed:,} of {changes.before:,} items, more than {most:.0%} "
+            f"(quality: items: max_drop of website {website.name}); nothing was changed. If that is right, force it"
+        )
+
+
+def _row(job: Job, report: ImportReport, incoming: Incoming, mode: Mode) -> ImportRow:
+    kinds, languages = incoming.items["item_type"].unique(), incoming.items["language"].unique()
+    return row_of(
+        report,
+        job.now,
+        mapping=job.mapping.name,
+        mode=mode,
+        item_types=tuple(sorted(kinds.to_pylist())),
+        languages=tuple(sorted(filter(None, languages.to_pylist()))),
+        parts=dict.fromkeys(job.digests, report.import_id),
+    )
+
+
+def _report(
+    job: Job,
+    import_id: str,
+    began: float,
+    incoming: Incoming | None,
+    changes: Changes | None,
+    rejects: Path | None,
+    *,
+    already_imported: bool = False,
+) -> ImportReport:
+    return ImportReport(
+        kind="items",
+        website=job.website.name,
+        files=tuple(str(source.path) for source in job.sources),
+        import_id=import_id,
+        rows=incoming.rows if incoming else 0,
+        added=changes.added if changes else 0,
+        changed=changes.changed if changes else 0,
+        removed=changes.removed if changes else 0,
+        rejected=incoming.rejected if incoming else 0,
+        reasons=dict(incoming.reasons) if incoming else {},
+        rejects_file=rejects,
+        seconds=time.monotonic() - began,
+        notes=(*(incoming.notes if incoming else ()), *job.notes()),
+        already_imported=already_imported,
+    )

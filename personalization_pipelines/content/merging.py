@@ -1,0 +1,77 @@
+"""What an import changes: the catalogue of before and the items that came, as the catalogue of after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+import pyarrow as pa
+
+from personalization_pipelines.content.read_items import ITEM_SCHEMA
+from personalization_pipelines.content.versions import VersionedTable
+
+_COMPARED = [name for name in ITEM_SCHEMA.names if name not in ("item_type", "item", "language", "first_seen")]
+
+# State per key: 0 kept as it was, 1 added, 2 changed, 3 removed. Only the item types that came can lose items.
+_STATES = f"""
+create temp table merged as
+with types as (select distinct item_type from incoming)
+select item_type, item, language,
+       case when n.came is null then (case when $full and t.item_type is not null then 3 else 0 end)
+            when o.was is null then 1
+            when ({" or ".join(f"n.{name} is distinct from o.{name}" for name in _COMPARED)}) then 2
+            else 0 end as state,
+       {", ".join(f"case when n.came is null then o.{name} else n.{name} end as {name}" for name in _COMPARED)},
+       o.first_seen as first_seen
+from (select *, true as came from incoming) n
+full join (select *, true as was from existing) o using (item_type, item, language)
+left join types t using (item_type)
+"""  # noqa: S608 - column names are ours
+_SEEN = """
+select item_type, item, min(first_seen) as first_seen from read_parquet($versions)
+where (item_type, item) in (select (item_type, item) from merged where state = 1) group by item_type, item
+"""
+_RESULT = f"""
+select {
+    ", ".join(
+        f"m.{n}" if n != "first_seen" else "coalesce(m.first_seen, s.first_seen, $now) as first_seen"
+        for n in ITEM_SCHEMA.names
+    )
+}
+from merged m left join seen s using (item_type, item)
+where m.state <> 3 order by m.item_type, m.item, m.language
+"""  # noqa: S608 - column names are ours
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The catalogue of after, and how it differs; `before` counts the rows that could have been removed."""
+
+    table: pa.Table
+    before: int
+    added: int
+    changed: int
+    removed: int
+
+
+def merge_items(catalogue: VersionedTable, incoming: pa.Table, full: bool, now: datetime) -> Changes:
+    """Return the catalogue with `incoming`; `full` removes what its item types do not bring any more.
+
+    An item was first seen when any earlier version had it first, also if it was gone in between.
+    """
+    versions = [str(catalogue.directory / one.file) for one in catalogue.versions()]
+    with duckdb.connect() as connection:
+        connection.register("incoming", incoming)
+        connection.register("existing", catalogue.current())
+        connection.execute(_STATES, {"full": full})
+        if versions:
+            connection.execute(f"create temp table seen as {_SEEN}", {"versions": versions})
+        else:
+            connection.execute("create temp table seen (item_type int, item text, first_seen timestamp)")
+        counts = dict(connection.execute("select state, count(*) from merged group by state").fetchall())
+        before = connection.execute(
+            "select count(*) from existing where item_type in (select item_type from incoming)"
+        ).fetchall()[0][0]
+        table = connection.sql(_RESULT, params={"now": now}).to_arrow_table().cast(ITEM_SCHEMA)
+    return Changes(table, before, counts.get(1, 0), counts.get(2, 0), counts.get(3, 0))

@@ -1,0 +1,220 @@
+"""Rows of files become items: one row an item and language, the later row of two counts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from personalization_pipelines.content.attributes import attribute_columns, attribute_sources, read_attributes
+from personalization_pipelines.content.canonical import CATEGORY_REASON, Canonical, read_columns
+from personalization_pipelines.content.columns import category_paths, each_distinct, item_ids, prices, unit_prices
+from personalization_pipelines.content.mapping import PriceFrom
+from personalization_pipelines.content.opening import Job
+from personalization_pipelines.content.read_files import SourceFile, digest, open_file
+from personalization_pipelines.content.times import MICROSECONDS, read_times
+from personalization_pipelines.content.verdicts import RejectsFile
+from personalization_pipelines.errors import ImportRefused
+
+ITEM_SCHEMA = pa.schema(
+    [
+        ("item_type", pa.int32()),
+        ("item", pa.string()),
+        ("price_minor", pa.int64()),
+        ("currency", pa.string()),
+        ("valid_from", MICROSECONDS),
+        ("valid_to", MICROSECONDS),
+        ("categories", pa.list_(pa.string())),
+        ("language", pa.string()),
+        ("base_item", pa.string()),
+        ("first_seen", MICROSECONDS),
+        ("attributes", pa.string()),
+    ]
+)
+KEY = ["item_type", "item", "language"]
+_ORDER = "newest_by"
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}")
+
+
+@dataclass
+class Incoming:
+    """The items of an import (ITEM_SCHEMA without first_seen), and what happened to the rows."""
+
+    items: pa.Table
+    rows: int = 0
+    rejected: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+    def why(self) -> str:
+        """Return the most frequent reasons."""
+        most = self.reasons.most_common(3)
+        return "; ".join(f"{count:,} rows: {reason}" for reason, count in most) or "the files have no row"
+
+
+def read_items(job: Job, rejects: RejectsFile) -> Incoming:
+    """Return the items of all files of an import; rejected rows go to `rejects`."""
+    found = Incoming(
+        pa.schema([*(f for f in ITEM_SCHEMA if f.name != "first_seen"), (_ORDER, MICROSECONDS)]).empty_table()
+    )
+    tables = [found.items]
+    for source in job.sources:
+        tables += _read_file(job, source, found, rejects)
+    table = pa.concat_tables(tables).combine_chunks()
+    found.items = _newest(table, found, job.mapping.rules.newest_by)
+    if job.mapping.rules.price_from:
+        found.items = _priced(job, found)
+    return found
+
+
+def _read_file(job: Job, source: SourceFile, found: Incoming, rejects: RejectsFile) -> list[pa.Table]:
+    rules, row, tables = job.mapping.rules, 1, []
+    chosen, typed = attribute_columns(rules, source.columns), attribute_sources(rules, source.columns)
+    extra = [*typed, *([rules.newest_by] if rules.newest_by else [])]
+    job.progress.begin(source.path.name, source.rows)
+    for batch in source.batches(read_columns(rules, source.columns, extra), typed):
+        read = Canonical(rules, job.website, batch, row)
+        table = _items(read, chosen)
+        tables.append(table)
+        rejects.add(source.path.name, read.verdicts)
+        row += batch.num_rows
+        found.rows += batch.num_rows
+        found.rejected += batch.num_rows - table.num_rows
+        found.reasons += read.verdicts.reasons()
+        job.progress.advance(batch.num_rows)
+    job.progress.end()
+    return tables
+
+
+def _items(batch: Canonical, chosen: dict[str, str]) -> pa.Table:
+    """Return the rows of a batch that are items; the others get a verdict."""
+    types, ids = batch.item_types(), batch.item_ids()
+    price_minor, currency = batch.money()
+    valid_from, valid_to = _validity(batch)
+    base = batch.item_ids("base_item")
+    columns = [types, ids, price_minor, currency, valid_from, valid_to, _categories(batch), _language(batch)]
+    columns += [pc.fill_null(base, ""), read_attributes(batch, chosen), _order(batch)]
+    names = [field.name for field in ITEM_SCHEMA if field.name != "first_seen"]
+    return pa.table(columns, [*names, _ORDER]).filter(pa.array(batch.verdicts.kept))
+
+
+def _validity(batch: Canonical) -> tuple[pa.Array, pa.Array]:
+    valid_from, valid_to = batch.times("valid_from"), batch.times("valid_to")
+    for name, values in (("valid_from", valid_from), ("valid_to", valid_to)):
+        batch.optional(name, values, f"{name} is no time that can be read")
+    ended = pc.less(valid_to, valid_from)
+    batch.verdicts.reject(ended, batch.name("valid_to"), "valid_to is before valid_from", batch.cells("valid_to"))
+    return valid_from, valid_to
+
+
+def _categories(batch: Canonical) -> pa.Array:
+    cells = batch.category()
+    if cells is None:
+        return pa.array([[]] * batch.rows, pa.list_(pa.string()))
+    paths = category_paths(cells)
+    batch.verdicts.unreadable(paths, cells, batch.name("category"), CATEGORY_REASON)
+    return pc.fill_null(paths, [])
+
+
+def _language(batch: Canonical) -> pa.Array:
+    codes = each_distinct(batch.text("language"), lambda code: code if _LANGUAGE.fullmatch(code) else None, pa.string())
+    batch.optional("language", codes, "language is no code like eng-GB")
+    return pc.fill_null(codes, "")
+
+
+def _order(batch: Canonical) -> pa.Array:
+    """Return the times that decide which of several rows of an item is the newest."""
+    name = batch.rules.newest_by
+    if name is None:
+        return pa.nulls(batch.rows, MICROSECONDS)
+    times = read_times(batch.column(name), batch.rules.time, batch.website.zone)
+    return pc.fill_null(times, pa.scalar(0, MICROSECONDS))
+
+
+def _newest(table: pa.Table, found: Incoming, by: str | None) -> pa.Table:
+    """Return one row a key: the newest by a column of the file, or the last one. Sorted by key."""
+    table = table.append_column("position", pa.array(np.arange(table.num_rows)))
+    keys = [(name, "ascending") for name in KEY]
+    order = pc.sort_indices(table, [*keys, (_ORDER, "ascending"), ("position", "ascending")])
+    table = table.take(order)
+    last = _last_of_key(table)
+    again = table.num_rows - int(last.sum())
+    if again:
+        chosen = f"the newest by {by}" if by else "the last one"
+        found.notes.append(f"{again:,} rows are of items that occur more than once; {chosen} counts")
+    return table.filter(pa.array(last)).drop_columns([_ORDER, "position"])
+
+
+def _last_of_key(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    last = np.ones(table.num_rows, dtype=np.bool_)
+    if table.num_rows > 1:
+        same = np.ones(table.num_rows - 1, dtype=np.bool_)
+        for name in KEY:
+            column = table[name].combine_chunks()
+            same &= pc.equal(column[:-1], column[1:]).to_numpy(zero_copy_only=False)
+        last[:-1] = ~same
+    return last
+
+
+def price_digests(job: Job) -> list[str]:
+    """Return the digests of the sales files that prices come from: part of what an import is made of."""
+    return [digest(source.path.parent / rule.file) for source, rule in _sales(job)]
+
+
+def _sales(job: Job) -> list[tuple[SourceFile, PriceFrom]]:
+    rule = job.mapping.rules.price_from
+    if rule is None:
+        return []
+    for source in job.sources:
+        if not (source.path.parent / rule.file).is_file():
+            raise ImportRefused(
+                f"{source.path}: mapping {job.mapping.name} takes prices from {rule.file}, which is not beside it"
+            )
+    folders = {source.path.parent: source for source in job.sources}
+    return [(source, rule) for source in folders.values()]
+
+
+def _priced(job: Job, found: Incoming) -> pa.Table:
+    """Return the items with prices of their newest sale, where they have none themselves."""
+    items = found.items
+    sales = pa.concat_tables([_newest_prices(job, source, rule) for source, rule in _sales(job)])
+    where = pc.index_in(items["item"].combine_chunks(), sales["item"].combine_chunks())
+    price = pc.coalesce(items["price_minor"].combine_chunks(), sales["price_minor"].combine_chunks().take(where))
+    code = str(job.mapping.rules.constants.get("currency", job.website.currency))
+    currency = pc.if_else(price.is_valid(), pc.if_else(pc.equal(items["currency"], ""), code, items["currency"]), "")
+    found.notes.append(f"{len(price) - price.null_count:,} of {len(price):,} items have a price (of their newest sale)")
+    items = items.set_column(items.schema.get_field_index("price_minor"), "price_minor", price)
+    return items.set_column(items.schema.get_field_index("currency"), "currency", currency)
+
+
+def _newest_prices(job: Job, source: SourceFile, rule: PriceFrom) -> pa.Table:
+    """Return item and price_minor, one row an item: of the last row among those of the newest time."""
+    sold = open_file(source.path.parent / rule.file, job.mapping.rules.csv)
+    wanted = [rule.item_id, rule.time, rule.total, rule.quantity]
+    if absent := [name for name in wanted if name not in sold.columns]:
+        raise ImportRefused(f"{sold.path}: prices need the columns {', '.join(absent)}, which it does not have")
+    code = str(job.mapping.rules.constants.get("currency", job.website.currency))
+    tables = [_sale_prices(batch, rule, job, code) for batch in sold.batches(wanted)]
+    sales = pa.concat_tables(tables).combine_chunks()
+    sales = sales.append_column("position", pa.array(np.arange(sales.num_rows)))
+    sales = sales.take(pc.sort_indices(sales, [("time", "descending"), ("position", "descending")]))
+    first = np.unique(sales["item"].combine_chunks().dictionary_encode().indices.to_numpy(), return_index=True)[1]
+    return sales.take(pa.array(first)).select(["item", "price_minor"])
+
+
+def _sale_prices(batch: pa.RecordBatch, rule: PriceFrom, job: Job, code: str) -> pa.Table:
+    alphanumeric = job.website.item_ids == "alphanumeric"
+    each = unit_prices(batch.column(rule.total), batch.column(rule.quantity))
+    table = pa.table(
+        {
+            "item": item_ids(pc.cast(batch.column(rule.item_id), pa.string()), alphanumeric),
+            "time": read_times(batch.column(rule.time), job.mapping.rules.time, job.website.zone),
+            "price_minor": prices(each, pa.repeat(pa.scalar(code), batch.num_rows)),
+        }
+    )
+    sold = pc.and_(pc.greater(table["price_minor"], 0), pc.and_(table["item"].is_valid(), table["time"].is_valid()))
+    return table.filter(pc.fill_null(sold, False))

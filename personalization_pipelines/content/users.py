@@ -1,0 +1,163 @@
+"""User attributes: per visitor (a pseudonym; the user's own id is stored nowhere) and source.
+
+An import replaces the attributes of the users it brings, those of its source only. Every version is
+kept, like the catalogue's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from personalization_pipelines.content.attributes import attribute_columns, attribute_sources, read_attributes
+from personalization_pipelines.content.canonical import Canonical, read_columns
+from personalization_pipelines.content.import_history import imports_directory, record_import, row_of
+from personalization_pipelines.content.opening import Job, opened
+from personalization_pipelines.content.progress import Progress
+from personalization_pipelines.content.read_files import SourceFile
+from personalization_pipelines.content.report import ImportReport
+from personalization_pipelines.content.verdicts import RejectsFile
+from personalization_pipelines.content.versions import VersionedTable
+from personalization_pipelines.errors import ImportRefused
+from personalization_pipelines.home import Home
+from personalization_pipelines.identifiers import parse_name
+from personalization_pipelines.website import Website
+
+USER_SCHEMA = pa.schema([("visitor", pa.string()), ("source", pa.string()), ("attributes", pa.string())])
+
+_MERGED = """
+select coalesce(n.visitor, o.visitor) as visitor, coalesce(n.source, o.source) as source,
+       coalesce(n.attributes, o.attributes) as attributes
+from incoming n full join existing o on n.visitor = o.visitor and n.source = o.source order by visitor, source
+"""
+_COUNTS = """
+select count(*) filter (o.visitor is null), count(*) filter (n.attributes <> o.attributes)
+from incoming n left join existing o on n.visitor = o.visitor and n.source = o.source
+"""
+
+
+@dataclass
+class _Incoming:
+    tables: list[pa.Table] = field(default_factory=lambda: [USER_SCHEMA.empty_table()])
+    rows: int = 0
+    rejected: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+
+def users_file(home: Home, website: Website, as_of: datetime) -> Path | None:
+    """Return the user attributes (columns USER_SCHEMA, sorted by visitor, source) as of a moment; None without any."""
+    return _users(home, website).file(as_of)
+
+
+def import_users(
+    home: Home,
+    website: Website,
+    files: Sequence[str | Path],
+    *,
+    mapping: str | Path | None = None,
+    source: str = "import",
+    now: datetime | None = None,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Import user attributes from files (paths or patterns); a column `source` goes before the argument.
+
+    Of two rows of the same user and source the later one counts. Raises ImportRefused where a file cannot be read or
+    holds no user, and leaves everything as it was; Busy while another import writes.
+    """
+    parse_name(source, "source")
+    with opened("users", home, website, files, mapping, now, progress) as job, _users(home, website).locked():
+        return _import(job, source)
+
+
+def _users(home: Home, website: Website) -> VersionedTable:
+    return VersionedTable(home.lake(website.name) / "users", USER_SCHEMA)
+
+
+def _import(job: Job, source: str) -> ImportReport:
+    began, users = time.monotonic(), _users(job.home, job.website)
+    import_id = job.import_id(*job.digests, source=source)
+    files = tuple(str(one.path) for one in job.sources)
+    notes = tuple(job.notes())
+    versions = users.versions()
+    if versions and versions[-1].import_id == import_id:
+        return ImportReport("users", job.website.name, files, import_id, notes=notes, already_imported=True)
+    found = _Incoming()
+    with RejectsFile(imports_directory(job.home, job.website) / f"{import_id}.rejects.csv") as rejects:
+        for one in job.sources:
+            _read_file(job, one, source, found, rejects)
+    incoming = _last(pa.concat_tables(found.tables))
+    if not incoming.num_rows:
+        raise ImportRefused(f"{files[0]}: no user could be taken of {found.rows:,} rows; {dict(found.reasons)}")
+    merged, added, changed = _merge(users.current(), incoming)
+    users.add(merged, import_id, job.now)
+    report = ImportReport(
+        kind="users",
+        website=job.website.name,
+        files=files,
+        import_id=import_id,
+        rows=found.rows,
+        added=added,
+        changed=changed,
+        rejected=found.rejected,
+        reasons=dict(found.reasons),
+        rejects_file=rejects.written,
+        seconds=time.monotonic() - began,
+        notes=notes,
+    )
+    parts = dict.fromkeys(job.digests, import_id)
+    record_import(job.home, job.website, row_of(report, job.now, mapping=job.mapping.name, parts=parts))
+    return report
+
+
+def _read_file(job: Job, file: SourceFile, source: str, found: _Incoming, rejects: RejectsFile) -> None:
+    rules, row = job.mapping.rules, 1
+    chosen, typed = attribute_columns(rules, file.columns), attribute_sources(rules, file.columns)
+    job.progress.begin(file.path.name, file.rows)
+    for batch in file.batches(read_columns(rules, file.columns, typed), typed):
+        read = Canonical(rules, job.website, batch, row)
+        table = _read_users(read, chosen, source, job.home.key)
+        found.tables.append(table)
+        found.rows += batch.num_rows
+        found.rejected += batch.num_rows - table.num_rows
+        found.reasons += read.verdicts.reasons()
+        rejects.add(file.path.name, read.verdicts)
+        row += batch.num_rows
+        job.progress.advance(batch.num_rows)
+    job.progress.end()
+
+
+def _read_users(batch: Canonical, chosen: dict[str, str], source: str, key: bytes) -> pa.Table:
+    visitors = batch.visitors(key)
+    batch.verdicts.reject(pc.equal(visitors, ""), batch.name("user"), "user is missing", None)
+    sources = pc.fill_null(batch.text("source"), source)
+    named = pc.match_substring_regex(sources, "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")
+    batch.verdicts.reject(
+        pc.invert(named), batch.name("source"), "source is no name (letters, digits, '_', '-', '.')", sources
+    )
+    table = pa.table([visitors, sources, read_attributes(batch, chosen)], USER_SCHEMA)
+    return table.filter(pa.array(batch.verdicts.kept))
+
+
+def _last(table: pa.Table) -> pa.Table:
+    """Return the last row of every visitor and source."""
+    with duckdb.connect() as connection:
+        connection.register("rows", table.append_column("position", pa.array(range(table.num_rows))))
+        query = "select visitor, source, arg_max(attributes, position) as attributes from rows group by visitor, source"
+        return connection.sql(query).to_arrow_table().cast(USER_SCHEMA)
+
+
+def _merge(existing: pa.Table, incoming: pa.Table) -> tuple[pa.Table, int, int]:
+    """Return all users of after, and how many were added and changed."""
+    with duckdb.connect() as connection:
+        connection.register("existing", existing)
+        connection.register("incoming", incoming)
+        added, changed = connection.execute(_COUNTS).fetchall()[0]
+        return connection.sql(_MERGED).to_arrow_table().cast(USER_SCHEMA), added, changed
