@@ -66,9 +66,10 @@ class Texts(Sequence[str]):
 
     def raw(self, row: int) -> memoryview:
         """Return the bytes of one text without copying them."""
-        if not 0 <= row < len(self):
+        if row < 0:
             raise IndexError(f"row {row} of {len(self)} texts")
-        return self._blob[self._starts[row] : self._starts[row + 1]]
+        starts = self._starts
+        return self._blob[starts[row] : starts[row + 1]]
 
     def check(self, name: str, thorough: bool) -> None:
         """Raise CorruptData unless the starts fit the blob."""

@@ -71,10 +71,8 @@ def listing(home: Home, website: Website) -> list[Published]:
     root = home.publications(website.name)
     serving = read_current(root)
     back = _last_rollback(root)
-    return [
-        _published(directory, directory == serving, back.came_from if back and back.to == directory.name else "")
-        for directory in _newest_first(root)
-    ]
+    came_from = back.came_from if back and serving and back.to == serving.name else ""
+    return [_published(path, path == serving, came_from if path == serving else "") for path in _newest_first(root)]
 
 
 def rollback(home: Home, website: Website, publication: str, *, disk: Disk | None = None) -> Path:
@@ -204,5 +202,5 @@ def _last_rollback(root: Path) -> _Rollback | None:
         text = (root / _ROLLBACK).read_bytes()
     except FileNotFoundError:
         return None
-    note: _Rollback = decode_json(root / _ROLLBACK, text, _Rollback)
+    note: _Rollback = decode_json(f"{root / _ROLLBACK} (delete it)", text, _Rollback)
     return note

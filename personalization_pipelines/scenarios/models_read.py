@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from personalization_pipelines.build import Build
-from personalization_pipelines.errors import CorruptData, PermanentError
+from personalization_pipelines.errors import PermanentError
+from personalization_pipelines.models.artifact import ModelArtifact, current_build, load_model
 from personalization_pipelines.models.base import Lists, Neighbours, Ranking
 from personalization_pipelines.scenarios.arrays import Texts, check_range
 from personalization_pipelines.scenarios.features_read import ItemTable
@@ -19,11 +17,6 @@ from personalization_pipelines.scenarios.plan import Plan
 from personalization_pipelines.scenarios.published_models import ModelEntry
 from personalization_pipelines.scenarios.tables import Arrays, gather, model_arrays
 from personalization_pipelines.website.models import Blacklist
-
-if TYPE_CHECKING:
-    from personalization_pipelines.models.artifact import ModelArtifact
-
-_BUILD_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
 def model_builds(build: Build, plan: Plan) -> dict[str, str]:
@@ -36,9 +29,9 @@ def model_builds(build: Build, plan: Plan) -> dict[str, str]:
     for name in plan.models:
         if isinstance(build.website.models[name], Blacklist):
             continue
-        build_id = _current(build.models / name)
-        if build_id is not None:
-            found[name] = build_id
+        directory = current_build(build.models / name)
+        if directory is not None:
+            found[name] = directory.name
         elif users := [scenario.name for scenario in plan.scenarios.values() if name in scenario.models()]:
             raise PermanentError(
                 f"scenario {users[0]!r} needs model {name!r}, which was never built; "
@@ -49,8 +42,6 @@ def model_builds(build: Build, plan: Plan) -> dict[str, str]:
 
 def read_model(build: Build, plan: Plan, name: str, build_id: str, items: ItemTable) -> tuple[ModelEntry, Arrays]:
     """Return one model with the rows of `items`; what the publication does not know is left out of its lists."""
-    from personalization_pipelines.models.artifact import load_model
-
     artifact = load_model(build.models / name / build_id)
     if artifact.type != plan.models[name].type:
         raise PermanentError(
@@ -70,16 +61,6 @@ def blacklisted(build: Build) -> frozenset[tuple[int, str]]:
     website = build.website
     lists = [model for model in website.models.values() if isinstance(model, Blacklist)]
     return frozenset((item.type, website.item_id(str(item.id))) for one in lists for item in one.items)
-
-
-def _current(model: Path) -> str | None:
-    try:
-        build_id = (model / "CURRENT").read_text("utf-8", "replace").strip()
-    except FileNotFoundError:
-        return None
-    if not _BUILD_ID.fullmatch(build_id):
-        raise CorruptData(f"{model / 'CURRENT'}: {build_id[:60]!r} is no build of a model; build the model again")
-    return build_id
 
 
 def _row_mapping(artifact: ModelArtifact, items: ItemTable) -> NDArray[np.int32] | None:

@@ -37,10 +37,9 @@ ALWAYS = np.iinfo(np.int64)
 """Sentinels of an open validity: `valid_from` is `ALWAYS.min`, `valid_to` is `ALWAYS.max`."""
 
 
-def item_key(item_type: int, item: str) -> int:
-    """Return the lookup key of an item: a signed 64-bit number (BLAKE2b of `type:id`)."""
-    digest = blake2b(b"%d:%b" % (item_type, item.encode("utf-8", "surrogatepass")), digest_size=8).digest()
-    return int.from_bytes(digest, "little", signed=True)
+def item_key(item_type: int, item: bytes) -> int:
+    """Return the lookup key of an item (its id in UTF-8): a signed 64-bit number, the BLAKE2b of `type:id`."""
+    return int.from_bytes(blake2b(b"%d:%b" % (item_type, item), digest_size=8).digest(), "little", signed=True)
 
 
 def path_order(path: str) -> list[str]:
@@ -78,13 +77,17 @@ class Items:
 
     def row(self, item_type: int, item: str) -> int:
         """Return the row of an item, -1 where the publication does not know it."""
-        key = item_key(item_type, item)
-        place = int(self._keys.searchsorted(key))
-        while place < len(self._keys_view) and self._keys_view[place] == key:
+        try:
+            text = item.encode()
+        except UnicodeEncodeError:  # a lone surrogate: no stored id has one
+            return -1
+        key = item_key(item_type, text)
+        for place in range(int(self._keys.searchsorted(key)), len(self._keys_view)):
+            if self._keys_view[place] != key:
+                return -1
             row = self._rows_view[place]
-            if self._types_view[row] == item_type and self.ids[row] == item:
+            if self._types_view[row] == item_type and self.ids.raw(row) == text:
                 return row
-            place += 1
         return -1
 
     def below(self, path: str) -> tuple[int, int]:

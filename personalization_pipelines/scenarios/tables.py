@@ -50,7 +50,7 @@ def item_arrays(
     """
     categories = all_categories(paths)
     starts, codes = _own_codes(path_starts, paths, categories)
-    keys = np.fromiter(map(item_key, types.tolist(), ids), np.int64, len(types))
+    keys = np.fromiter(map(item_key, types.tolist(), map(bytes, map(ids.raw, range(len(ids))))), np.int64, len(types))
     order = np.argsort(keys, kind="stable")
     _refuse_twins(types, ids, keys, order)
     arrays: Arrays = {

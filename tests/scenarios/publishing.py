@@ -16,7 +16,7 @@ from personalization_pipelines.models.base import Lists, Neighbours, Ranking
 from personalization_pipelines.scenarios.arrays import Texts
 from personalization_pipelines.scenarios.plan import make_plan
 from personalization_pipelines.scenarios.published import EVENTS
-from personalization_pipelines.scenarios.published_items import ALWAYS
+from personalization_pipelines.scenarios.published_items import ALWAYS as ALWAYS
 from personalization_pipelines.scenarios.tables import Content, item_arrays, model_arrays, visitor_arrays
 from personalization_pipelines.scenarios.writing import write_publication
 from personalization_pipelines.website import Website
