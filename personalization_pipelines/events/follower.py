@@ -1,0 +1,163 @@
+"""The follower: carries what is acknowledged in the event log into the live store, within a second.
+
+One process a host, `python -m personalization_pipelines.events.follower`, started and watched by `serve`. It keeps
+its place in the store itself, so it may be killed at any moment: nothing is lost, and a repetition changes nothing.
+While the store is away it tries again for as long as it takes; tracking does not notice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import msgspec
+
+from personalization_pipelines.errors import LiveStoreUnavailable
+from personalization_pipelines.events.event import Event, decode
+from personalization_pipelines.events.live_store import SHARES, VIEW_MICROSECONDS, LiveStore
+from personalization_pipelines.events.tail import Position, Span, Tail
+from personalization_pipelines.home import Home
+
+POLL_SECONDS = 0.05
+BATCH_RECORDS = 10_000
+FIRST_RETRY, LONGEST_RETRY = 0.1, 5.0
+DEFAULT_RETENTION = timedelta(days=35)
+FORGET_EVERY = 3600 / SHARES  # seconds: every visitor is looked at once an hour
+FORGET_VIEWS_EVERY = 600.0
+
+Retention = Callable[[], Mapping[str, timedelta]]
+
+_log = logging.getLogger(__name__)
+
+
+def follow(home: Home, stop: threading.Event, *, retention: Retention = dict, poll: float = POLL_SECONDS) -> None:
+    """Apply the log to the live store until `stop` is set; wait for another follower of this home to end first.
+
+    `retention` gives, per website, for how long events stay (35 days for those it does not name).
+    Returns only after the batch at hand is committed.
+    """
+    with _only_follower(home, stop, poll) as alone:
+        retry = FIRST_RETRY
+        while alone and not stop.is_set():
+            try:
+                for _ in _Follower(home, retention).run(stop, poll):
+                    retry = FIRST_RETRY
+            except LiveStoreUnavailable as error:
+                _log.warning("%s; next try in %.1f s", error, retry)
+                stop.wait(retry)
+                retry = min(2 * retry, LONGEST_RETRY)
+
+
+@dataclass
+class _Follower:
+    """One connection to the live store, and how far it has come."""
+
+    home: Home
+    retention: Retention
+    share: int = 0
+    next_share: float = 0.0
+    next_views: float = 0.0
+    positions: dict[str, Position] = field(default_factory=dict)
+
+    def run(self, stop: threading.Event, poll: float) -> Iterator[int]:
+        """Yield how many records each round applied, until `stop` is set."""
+        store = LiveStore(self.home.live_database)
+        try:
+            self.positions = store.positions()
+            tail = Tail(self.home.log)
+            while not stop.is_set():
+                applied = self._apply(store, tail, stop)
+                self._forget(store)
+                yield applied
+                if not applied:
+                    stop.wait(poll)
+        finally:
+            store.close()
+
+    def _apply(self, store: LiveStore, tail: Tail, stop: threading.Event) -> int:
+        """Apply what is unread, in batches; return the records."""
+        total = 0
+        events: list[Event] = []
+        moved: dict[str, Position] = {}
+        records = 0
+        for span in tail.unread(self.positions, BATCH_RECORDS):
+            events += _events(span)
+            moved[span.segment.writer] = span.position
+            records += len(span.records)
+            if records >= BATCH_RECORDS:
+                self._store(store, events, moved)
+                total, records, events, moved = total + records, 0, [], {}
+                if stop.is_set():
+                    break
+        if moved:
+            self._store(store, events, moved)
+        return total + records
+
+    def _store(self, store: LiveStore, events: list[Event], moved: dict[str, Position]) -> None:
+        store.apply(events, moved)
+        self.positions = self.positions | moved
+
+    def _forget(self, store: LiveStore) -> None:
+        """Forget what is too old, one share of the visitors at a time."""
+        now, today = time.monotonic(), time.time_ns() // 1000
+        if now >= self.next_share:
+            spans = self.retention()
+            for website in store.websites():
+                span = spans.get(website, DEFAULT_RETENTION)
+                store.forget_before(today - span // timedelta(microseconds=1), website, self.share)
+            self.share, self.next_share = (self.share + 1) % SHARES, now + FORGET_EVERY
+        if now >= self.next_views:
+            store.forget_views(today - VIEW_MICROSECONDS)
+            self.next_views = now + FORGET_VIEWS_EVERY
+
+
+def _events(span: Span) -> Iterable[Event]:
+    """Yield the events of a span; what can not be read is the lake's to keep (its quarantine), not ours."""
+    if span.damage:
+        _log.error("%s", span.damage.error())
+    for offset, payload in span.records:
+        try:
+            yield decode(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            _log.warning("%s, offset %d: unreadable event: %s", span.segment.path.name, offset, error)
+
+
+@contextmanager
+def _only_follower(home: Home, stop: threading.Event, poll: float) -> Iterator[bool]:
+    """Hold the follower's lock of this home; False if `stop` came before the lock."""
+    descriptor = os.open(home.root / "follower.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while not stop.is_set():
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                stop.wait(poll)
+            else:
+                yield True
+                return
+        yield False
+    finally:
+        os.close(descriptor)
+
+
+def main() -> None:
+    """Follow the log of the home that the environment names, until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s follower %(levelname)s %(message)s")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    home = Home.from_environment()
+    home.log.mkdir(parents=True, exist_ok=True)
+    follow(home, stop)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""The live store as its one writer sees it: batches of events, each applied together with the log positions.
+
+The store is bounded: the follower forgets what is older than the retention, and of one visitor about the
+newest 500 events stay. It can be rebuilt from the log, so a commit need not wait for the disk; positions and
+events are in one transaction and never disagree.
+"""
+
+from __future__ import annotations
+
+import logging
+import string
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from personalization_pipelines.errors import LiveStoreUnavailable
+from personalization_pipelines.events import live_tables as tables
+from personalization_pipelines.events.event import Event
+from personalization_pipelines.events.live_bulk import write_rows
+from personalization_pipelines.events.live_url import parse_live_url
+from personalization_pipelines.events.tail import Position
+
+VIEW_EVENTS = frozenset({"click", "consume"})
+VIEW_MICROSECONDS = 24 * 3600 * 1_000_000
+NEWEST_PER_VISITOR = 500
+PRUNE_EVERY = 100  # events of one visitor between two looks at how many there are
+COUNTED_VISITORS = 100_000
+# First characters of a visitor (base64url), in byte order: 64 shares of about the same size.
+ALPHABET = sorted("-_" + string.digits + string.ascii_letters)
+SHARES = len(ALPHABET)
+POSTGRES_OPTIONS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    "options": "-c synchronous_commit=off",
+}
+# What the database says about the data, not about itself: such an event is skipped, nothing is retried.
+_DATA_ERRORS = (sa.exc.DataError, sa.exc.IntegrityError, OverflowError, ValueError)
+
+_log = logging.getLogger(__name__)
+
+
+class LiveStore:
+    """Writes the live store at `url`; one at a time. Makes the tables that do not exist yet.
+
+    Every method raises LiveStoreUnavailable while the database is away; nothing was changed then.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(parse_live_url(url))
+        self._dialect = self._engine.dialect.name
+        self._insert_events = tables.insert_events(self._dialect)
+        self._upsert_views = tables.upsert_views(self._dialect)
+        self._upsert_positions = tables.upsert_positions(self._dialect)
+        self._delete_beyond = tables.delete_beyond(NEWEST_PER_VISITOR)
+        self._since_pruned: Counter[tuple[str, str]] = Counter()
+        with self._transaction() as connection:
+            tables.metadata.create_all(connection)
+
+    def positions(self) -> dict[str, Position]:
+        """Return up to where each writer's segments have been applied."""
+        with self._transaction() as connection:
+            rows = connection.execute(tables.select_positions()).all()
+        return {writer: Position(number, offset) for writer, number, offset in rows}
+
+    def apply(self, batch: Sequence[Event], positions: Mapping[str, Position] | None = None) -> None:
+        """Store events and, in the same transaction, the positions behind them; a repetition changes nothing.
+
+        An event that the database can not hold (the tracker lets none through) is skipped with a warning: the
+        ones after it must not wait for it.
+        """
+        try:
+            self._apply(batch, positions or {})
+        except _DATA_ERRORS as error:
+            if len(batch) <= 1:
+                _log.warning("the live store can not hold %r; skipped: %s", batch, error)
+                self._apply([], positions or {})
+                return
+            middle = len(batch) // 2
+            self.apply(batch[:middle])
+            self.apply(batch[middle:], positions)
+
+    def websites(self) -> list[str]:
+        """Return the websites of which there are events."""
+        table, found = tables.visitor_events.c.website, [""]
+        with self._transaction() as connection:
+            while (following := connection.scalar(sa.select(sa.func.min(table)).where(table > found[-1]))) is not None:
+                found.append(following)
+        return found[1:]
+
+    def forget_before(self, time: int, website: str | None = None, share: int | None = None) -> int:
+        """Delete events from before `time` (microseconds UTC); return how many.
+
+        `share` (0 to 63) looks at one 64th of the visitors, so that no transaction takes long.
+        """
+        forgotten = 0
+        for name in [website] if website is not None else self.websites():
+            for number in range(SHARES) if share is None else [share]:
+                with self._transaction() as connection:
+                    forgotten += connection.execute(_forget(name, number, time)).rowcount
+        return forgotten
+
+    def forget_views(self, time: int) -> int:
+        """Delete what `viewers` no longer counts: views from before `time`; return how many."""
+        table = tables.item_views
+        with self._transaction() as connection:
+            return connection.execute(sa.delete(table).where(table.c.last_time < time)).rowcount
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._engine.dispose()
+
+    def _apply(self, batch: Sequence[Event], positions: Mapping[str, Position]) -> None:
+        known = [event for event in batch if event.visitor and not event.quarantine]
+        rows = sorted((e.website, e.visitor, e.time, e.event, e.item_type, e.item, e.scenario) for e in known)
+        moved = [(writer, position.number, position.offset) for writer, position in positions.items()]
+        with self._transaction() as connection:
+            write_rows(connection, tables.visitor_events, self._insert_events, rows)
+            write_rows(connection, tables.item_views, self._upsert_views, _views(known))
+            write_rows(connection, tables.follower_positions, self._upsert_positions, moved)
+            self._prune(connection, known)
+
+    def _prune(self, connection: sa.Connection, events: Sequence[Event]) -> None:
+        """Bound what one visitor has: look at those with many new events."""
+        counts = self._since_pruned
+        counts.update((event.website, event.visitor) for event in events)
+        for website, visitor in {(event.website, event.visitor) for event in events}:
+            if counts[website, visitor] >= PRUNE_EVERY:
+                connection.execute(self._delete_beyond, {"one_website": website, "one_visitor": visitor})
+                del counts[website, visitor]
+        if len(counts) > COUNTED_VISITORS:
+            counts.clear()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except (sa.exc.DataError, sa.exc.IntegrityError):
+            raise
+        except sa.exc.SQLAlchemyError as error:
+            raise LiveStoreUnavailable(f"the live store can not be written: {error}") from error
+
+
+def _views(events: Sequence[Event]) -> list[tuple[Any, ...]]:
+    """Return rows of `item_views`: per item and visitor the last time, of the last 24 hours."""
+    oldest = time.time_ns() // 1000 - VIEW_MICROSECONDS
+    views: dict[tuple[str, int, str, str], int] = {}
+    for event in events:
+        if event.event in VIEW_EVENTS and event.item and event.time >= oldest:
+            key = (event.website, event.item_type, event.item, event.visitor)
+            views[key] = max(views.get(key, 0), event.time)
+    return sorted((*key, last_time) for key, last_time in views.items())
+
+
+def _forget(website: str, share: int, time: int) -> sa.Delete:
+    table = tables.visitor_events.c
+    delete = sa.delete(tables.visitor_events).where(table.website == website, table.time < time)
+    if share > 0:
+        delete = delete.where(table.visitor >= ALPHABET[share])
+    if share < SHARES - 1:
+        delete = delete.where(table.visitor < ALPHABET[share + 1])
+    return delete
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    if url.get_backend_name() == "postgresql":
+        return sa.create_engine(url, pool_size=1, max_overflow=0, connect_args=POSTGRES_OPTIONS)
+    engine = sa.create_engine(url, poolclass=sa.pool.StaticPool, connect_args={"check_same_thread": False})
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-65536", "busy_timeout=5000"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    return engine

@@ -1,0 +1,128 @@
+"""The live store's tables and statements, the same on SQLite and PostgreSQL.
+
+Every table is clustered by the key it is read by, so one visitor's newest events are one short range of the
+file. An event has no number of its own: the same visitor doing the same to the same item in the same microsecond
+is the same event, which makes storing it twice harmless.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+MAX_VIEWERS = 100_000
+
+# Ids are compared byte by byte: visitors are deleted in ranges of their first character.
+_ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+# Without an offset SQLite's dialect would add a parameter for one to the text that the driver runs.
+_NOTHING: sa.ColumnClause[int] = sa.literal_column("0")
+
+metadata = sa.MetaData()
+
+visitor_events = sa.Table(
+    "visitor_events",
+    metadata,
+    sa.Column("website", _ID, primary_key=True),
+    sa.Column("visitor", _ID, primary_key=True),
+    sa.Column("time", sa.BigInteger, primary_key=True),
+    sa.Column("event", _ID, primary_key=True),
+    sa.Column("item_type", sa.Integer, primary_key=True),
+    sa.Column("item", _ID, primary_key=True),
+    sa.Column("scenario", _ID, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+item_views = sa.Table(
+    "item_views",
+    metadata,
+    sa.Column("website", _ID, primary_key=True),
+    sa.Column("item_type", sa.Integer, primary_key=True),
+    sa.Column("item", _ID, primary_key=True),
+    sa.Column("visitor", _ID, primary_key=True),
+    sa.Column("last_time", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+follower_positions = sa.Table(
+    "follower_positions",
+    metadata,
+    sa.Column("writer", _ID, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+def select_history() -> sa.Select[str, int, str, int, str]:
+    """Select event, item type, item, time, scenario of `:visitor` of `:website`, newest first, `:rows` of them."""
+    table = visitor_events.c
+    return (
+        sa.select(table.event, table.item_type, table.item, table.time, table.scenario)
+        .where(table.website == sa.bindparam("website"), table.visitor == sa.bindparam("visitor"))
+        .order_by(table.time.desc(), table.event.desc(), table.item_type.desc(), table.item.desc())
+        .limit(sa.bindparam("rows", type_=sa.Integer))
+        .offset(_NOTHING)
+    )
+
+
+def select_viewers() -> sa.Select[int]:
+    """Count the visitors of `:item` since `:since`; counting stops at MAX_VIEWERS, so that it stays quick."""
+    table = item_views.c
+    viewers: sa.Select[Any] = (
+        sa.select(sa.literal_column("1"))
+        .where(
+            table.website == sa.bindparam("website"),
+            table.item_type == sa.bindparam("item_type"),
+            table.item == sa.bindparam("item"),
+            table.last_time >= sa.bindparam("since"),
+        )
+        .limit(sa.literal_column(str(MAX_VIEWERS)))
+        .offset(_NOTHING)
+    )
+    return sa.select(sa.func.count()).select_from(viewers.subquery())
+
+
+def select_positions() -> sa.Select[str, int, int]:
+    """Select writer, segment number and offset of what was applied."""
+    table = follower_positions.c
+    return sa.select(table.writer, table.number, table.offset)
+
+
+def insert_events(dialect: str) -> sa.Insert:
+    """Insert rows of `visitor_events`; those that are there already stay as they are."""
+    return _insert(dialect, visitor_events).on_conflict_do_nothing()
+
+
+def upsert_views(dialect: str) -> sa.Insert:
+    """Insert rows of `item_views`, or move their last time forward."""
+    insert = _insert(dialect, item_views)
+    newer = insert.excluded.last_time > item_views.c.last_time
+    return insert.on_conflict_do_update(
+        index_elements=list(item_views.primary_key), set_={"last_time": insert.excluded.last_time}, where=newer
+    )
+
+
+def upsert_positions(dialect: str) -> sa.Insert:
+    """Insert or replace rows of `follower_positions`."""
+    insert = _insert(dialect, follower_positions)
+    return insert.on_conflict_do_update(
+        index_elements=[follower_positions.c.writer],
+        set_={"number": insert.excluded.number, "offset": insert.excluded.offset},
+    )
+
+
+def delete_beyond(newest: int) -> sa.Delete:
+    """Delete all but about the `newest` events of `:one_visitor` of `:one_website`."""
+    table = visitor_events.c
+    mine = (table.website == sa.bindparam("one_website"), table.visitor == sa.bindparam("one_visitor"))
+    oldest_kept = (
+        sa.select(table.time).where(*mine).order_by(table.time.desc()).offset(newest - 1).limit(1).scalar_subquery()
+    )
+    return sa.delete(visitor_events).where(*mine, table.time < oldest_kept)
+
+
+def _insert(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
