@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import os
@@ -66,7 +67,10 @@ class Server:
 
     def kill(self) -> None:
         """Kill -9 the server, its workers and its follower at once."""
-        self._signal_all(signal.SIGKILL)
+        assert self._process
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(20)
+        wait_for(lambda: not self._living(), 20)
 
     def terminate(self) -> float:
         """Ask the server to stop; return the seconds it took."""
@@ -84,10 +88,16 @@ class Server:
         (worker,) = [int(child) for child in children if Path(f"/proc/{child}/cmdline").read_bytes() == mine]
         return worker
 
-    def _signal_all(self, number: signal.Signals) -> None:
+    def _living(self) -> list[str]:
+        """The processes of the server's session that have not ended."""
         assert self._process
-        os.killpg(self._process.pid, number)
-        self._process.wait(20)
+        living = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                state, _, _, session = path.read_text().rpartition(") ")[2].split()[:4]
+                if int(session) == self._process.pid and state != "Z":
+                    living.append(path.parent.name)
+        return living
 
     def _listens(self) -> bool:
         assert self._process and self._process.poll() is None, (self.home.root / "server.log").read_text()

@@ -12,7 +12,7 @@ import pytest
 from personalization_pipelines.events.log import segments
 from tests.faults.server import Clients, Count, Server, count, make_home, wait_for
 
-ACKNOWLEDGED_BEFORE_A_KILL = 20
+ACKNOWLEDGED_BEFORE_A_KILL = 100
 
 
 def kill_under_load(root: Path, kills: int, seed: int) -> Count:
@@ -25,7 +25,7 @@ def kill_under_load(root: Path, kills: int, seed: int) -> Count:
             enough = len(clients.acknowledged) + ACKNOWLEDGED_BEFORE_A_KILL
             try:
                 wait_for(lambda enough=enough: len(clients.acknowledged) >= enough, 10)
-                time.sleep(moments.uniform(0, 0.4))
+                time.sleep(moments.uniform(0, 0.5))
             finally:
                 server.kill()
     assert len(segments(server.home.log)) >= kills, "every kill hit a server that had written"

@@ -1,0 +1,152 @@
+"""A disk that fills up, fails to sync, or forgets: no acknowledgement that is not true, no wrong record read.
+
+Disk full needs a small tmpfs (root); the failing sync needs strace; where one is missing the test is skipped
+and says so.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from personalization_pipelines.events.log import Damage, SegmentLog, read_everything, read_records, segments
+from tests.faults.server import Clients, Count, Server, count, make_home, wait_for
+
+pytestmark = pytest.mark.fault
+
+TMPFS_BYTES = 2 << 20
+FLIPS = 3_000
+TRUNCATIONS = 4_000
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A tmpfs of 2 MiB."""
+    mount = tmp_path / "disk"
+    mount.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={TMPFS_BYTES}", "tmpfs", str(mount)], capture_output=True, text=True
+    )
+    if made.returncode:
+        pytest.skip(f"no small disk can be mounted: {made.stderr.strip()}")
+    yield mount
+    subprocess.run(["umount", "--lazy", str(mount)], check=True)
+
+
+def refused_for_good(clients: Clients) -> None:
+    """Wait for the first refusal, then check that nothing is acknowledged any more."""
+    wait_for(lambda: len(clients.refused) > 0, 60)
+    time.sleep(0.2)  # answers that were on their way
+    before = len(clients.acknowledged), len(clients.refused)
+    time.sleep(1)
+    assert len(clients.acknowledged) == before[0], "acknowledged after the disk had failed"
+    assert len(clients.refused) > before[1]
+
+
+def assert_kept(found: Count) -> None:
+    assert (found.lost, found.duplicated) == (0, 0)
+    assert found.acknowledged > 0
+
+
+def test_a_full_disk_refuses_events_loses_none_and_accepts_again_after_a_restart(
+    tmp_path: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = Server(make_home(small_disk / "home"), database=f"sqlite:///{tmp_path / 'live.db'}")
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(TMPFS_BYTES - 300_000))
+    with Clients(server.port) as clients:
+        server.start()
+        refused_for_good(clients)
+        server.kill()
+        full = count(server.home, clients)
+        filler.unlink()
+        server.start()
+        wait_for(lambda: len(clients.acknowledged) > full.acknowledged + 100, 30)
+        server.kill()
+    found = count(server.home, clients)
+    with capsys.disabled():
+        print(f"\ndisk full: {full}; after the restart: {found}")
+    assert_kept(full)
+    assert_kept(found)
+
+
+@pytest.mark.parametrize("when", [1, 7, 40])
+def test_after_the_first_failed_sync_nothing_is_acknowledged(
+    tmp_path: Path, when: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed: no sync can be made to fail")
+    server = Server(make_home(tmp_path / "home"))
+    server.start()
+    with Clients(server.port) as clients:
+        wait_for(lambda: len(clients.acknowledged) > 50, 10)
+        inject = f"inject=fdatasync:error=EIO:when={when}"
+        tracer = subprocess.Popen(
+            ["strace", "-f", "-p", str(server.worker()), "-e", "trace=fdatasync", "-e", inject, "-o", "/dev/null"],
+            stderr=subprocess.PIPE,
+        )
+        try:
+            refused_for_good(clients)
+        finally:
+            tracer.terminate()
+            _, complaint = tracer.communicate()
+            server.kill()
+    if b"Operation not permitted" in complaint:
+        pytest.skip("this user may not trace a process: no sync can be made to fail")
+    found = count(server.home, clients)
+    with capsys.disabled():
+        print(f"\nEIO at sync {when}: {found}")
+    assert_kept(found)
+
+
+def a_segment(directory: Path, records: int = 400) -> tuple[Path, list[bytes]]:
+    """A sealed segment and its records."""
+    directory.mkdir()
+    log = SegmentLog(directory)
+    written = [
+        b'{"event":"click","item":"%d","visitor":"%s"}' % (number, os.urandom(11).hex().encode())
+        for number in range(records)
+    ]
+    log.append(written)
+    log.close()
+    (segment,) = segments(directory)
+    return segment.path, written
+
+
+def test_a_segment_cut_at_any_byte_gives_whole_records_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, written = a_segment(tmp_path / "log")
+    data = path.read_bytes()
+    torn = tmp_path / "torn"
+    sizes = random.Random(1).sample(range(len(data)), min(TRUNCATIONS, len(data)))
+    for size in sizes:
+        torn.write_bytes(data[:size])
+        found = [payload for _, payload in read_records(torn)]
+        assert found == written[: len(found)]
+        assert sum(len(record) + 8 for record in written[: len(found) + 1]) > size, "a whole record was not read"
+    with capsys.disabled():
+        print(f"\n{len(sizes)} truncations: 0 wrong records")
+
+
+def test_a_flipped_bit_costs_at_most_the_record_it_is_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, written = a_segment(tmp_path / "log")
+    data = bytearray(path.read_bytes())
+    flips = random.Random(2)
+    for _ in range(FLIPS):
+        place, bit = flips.randrange(len(data)), 1 << flips.randrange(8)
+        data[place] ^= bit
+        path.write_bytes(data)
+        data[place] ^= bit
+        found = list(read_everything(path))
+        records = [one[1] for one in found if not isinstance(one, Damage)]
+        assert len(records) == len(written) - 1
+        assert set(records) < set(written)
+        assert len(found) == len(written), "the damage is reported, once"
+    with capsys.disabled():
+        print(f"\n{FLIPS} flipped bits: 0 wrong records, {FLIPS} reported")
