@@ -15,6 +15,7 @@ import dagster as dg
 from personalization_pipelines.build import Build
 from personalization_pipelines.errors import PermanentError, TransientError
 from personalization_pipelines.home import Home
+from personalization_pipelines.quality import CheckReport
 from personalization_pipelines.website import Website
 
 AS_OF_TAG = "personalization/as_of"
@@ -50,7 +51,7 @@ def key(website: Website, stage: str, name: str | None = None) -> dg.AssetKey:
 
 
 def common(website: Website, group: str, kinds: set[str], fail_after: timedelta) -> dict[str, Any]:
-    """Return the arguments every asset has: group, owners, kinds, tags, freshness, code version."""
+    """Return what every asset has: group, owners, kinds, tags, freshness."""
     return {
         "group_name": group,
         "owners": OWNERS,
@@ -58,6 +59,24 @@ def common(website: Website, group: str, kinds: set[str], fail_after: timedelta)
         "tags": {"website": website.name, "stage": group},
         "freshness_policy": dg.FreshnessPolicy.time_window(fail_window=fail_after, warn_window=fail_after * 0.75),
     }
+
+
+def asset(
+    website: Website, group: str, kinds: set[str], fail_after: timedelta, **options: Any
+) -> Callable[[Callable[..., dg.MaterializeResult[None]]], dg.AssetsDefinition]:
+    """Decorate a function as an asset with the common parts; `options` are those of `dagster.asset`."""
+
+    def decorate(function: Callable[..., dg.MaterializeResult[None]]) -> dg.AssetsDefinition:
+        made = dg.asset(**common(website, group, kinds, fail_after), **options)(function)
+        assert isinstance(made, dg.AssetsDefinition)  # noqa: S101 - dagster types the bare decorator as well
+        return made
+
+    return decorate
+
+
+def asset_check(**options: Any) -> Callable[[Callable[..., dg.AssetCheckResult]], dg.AssetChecksDefinition]:
+    """Decorate a function as a blocking check; `options` are those of `dagster.asset_check`."""
+    return dg.asset_check(blocking=True, **options)
 
 
 def build_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, home: Home, website: Website) -> Build:
@@ -97,6 +116,17 @@ def preview(rows: Sequence[dict[str, Any]]) -> dg.MetadataValue:
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     lines += ["| " + " | ".join(_cell(row.get(name)) for name in names) + " |" for row in rows]
     return dg.MetadataValue.md("\n".join(lines))
+
+
+def check_result(report: CheckReport, name: str | None = None) -> dg.AssetCheckResult:
+    """Return a contract's or gate's report as Dagster shows it: a row an expectation."""
+    return dg.AssetCheckResult(
+        passed=report.passed,
+        check_name=name,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=report.summary,
+        metadata={"expectations": preview(report.table)},
+    )
 
 
 def image(png: bytes, title: str) -> dg.MetadataValue:

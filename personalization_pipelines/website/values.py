@@ -14,14 +14,12 @@ from personalization_pipelines.identifiers import (
     parse_item_id,
     parse_website_name,
 )
-from personalization_pipelines.timespans import parse_schedule
 from personalization_pipelines.website.fields import (
     CategoryPath,
     Cron,
     ItemType,
     Name,
     Percentage,
-    Schedule,
     Span,
     Strict,
 )
@@ -72,8 +70,6 @@ class Events(Strict):
     """Files with events."""
     bots: Bots | None = None
     """What marks an event as a robot's."""
-    schedule: Schedule = Field(default_factory=lambda: parse_schedule("every 10m"))
-    """How often the event log and the files are read into the lake."""
 
 
 class Retention(Strict):

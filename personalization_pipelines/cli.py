@@ -1,0 +1,278 @@
+"""The `personalization` command. Each command is a few calls; what they do lives in the stages.
+
+Imports stay inside the commands: `serve` must not pay for Dagster, `--help` for nothing at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from personalization_pipelines import __version__
+from personalization_pipelines.errors import NotBuiltYet, PersonalizationError
+from personalization_pipelines.home import Home
+
+if TYPE_CHECKING:
+    from personalization_pipelines.content.items import Mode
+    from personalization_pipelines.website import Website
+
+console = Console(highlight=False)
+
+
+def command(group: click.Group, name: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
+    """Register a command whose expected failures end in one sentence and exit code 1."""
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        @wraps(function)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return function(*args, **kwargs)
+            except PersonalizationError as error:
+                raise click.ClickException(str(error)) from error
+
+        return group.command(name)(run)
+
+    return decorate
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """A self-hosted personalization service. State lives in PERSONALIZATION_HOME (./.personalization)."""
+
+
+@command(main)
+@click.option("--website", "name", default="my-shop", show_default=True, help="Name of the example website.")
+def init(name: str) -> None:
+    """Create the installation key and a commented website file."""
+    from personalization_pipelines.website.example import example_text
+
+    home = Home.from_environment()
+    text = example_text(name)
+    new = home.create()
+    path = home.websites / f"{name}.yaml"
+    if path.exists():
+        console.print(f"{path} is there already and stays as it is", style="yellow", markup=False)
+    else:
+        path.write_text(text)
+    console.print(f"installation key: {home.root / 'key'} ({'created' if new else 'kept'})")
+    console.print(f"website file:     {path}")
+    console.print(f"next: edit it, then `personalization import items --website {name} FILE`")
+
+
+@command(main)
+@click.option("--schema", is_flag=True, help="Print the JSON schema of a website file (for editors) and stop.")
+@click.option("--website", "name", help="Only this website.")
+def check(schema: bool, name: str | None) -> None:
+    """Validate the configuration, show what the next build would change, run the recommendation tests."""
+    from personalization_pipelines.commands import check as checking
+    from personalization_pipelines.website.schema import json_schema
+
+    if schema:
+        click.echo(json.dumps(json_schema(), indent=2))
+        return
+    report = checking.check(Home.from_environment(), only=name)
+    for line in report.lines:
+        console.print(line, markup=False)
+    if not report.passed:
+        sys.exit(1)
+
+
+@main.group("import")
+def import_group() -> None:
+    """Import items, events or users from Parquet, CSV or JSON lines."""
+
+
+def _import_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.argument("files", nargs=-1, required=True),
+        click.option("--mapping", help="A mapping file, or the name of a shipped mapping, for foreign columns."),
+        click.option("--website", "name", required=True, help="The website that gets the data."),
+    ):
+        function = option(function)
+    return function
+
+
+@command(import_group, "items")
+@_import_options
+@click.option("--mode", type=click.Choice(["full", "incremental"]), default="full", show_default=True)
+@click.option("--force", is_flag=True, help="Import although the catalogue would shrink by more than quality allows.")
+def import_items_command(name: str, mapping: str | None, files: tuple[str, ...], mode: Mode, force: bool) -> None:
+    """Import the catalogue."""
+    from personalization_pipelines.content.imports import import_items
+
+    home = Home.from_environment()
+    _run_import(home, name, lambda website, progress: import_items(
+        home, website, list(files), mapping=mapping, mode=mode, force=force, progress=progress
+    ))  # fmt: skip
+
+
+@command(import_group, "events")
+@_import_options
+@click.option("--shift-to-now", is_flag=True, help="Move all times by whole days so that the newest is today.")
+def import_events_command(name: str, mapping: str | None, files: tuple[str, ...], shift_to_now: bool) -> None:
+    """Import historical events."""
+    from personalization_pipelines.content.imports import import_events
+
+    home = Home.from_environment()
+    _run_import(home, name, lambda website, progress: import_events(
+        home, website, list(files), mapping=mapping, shift_to_now=shift_to_now, progress=progress
+    ))  # fmt: skip
+
+
+@command(import_group, "users")
+@_import_options
+@click.option("--source", default="import", show_default=True, help="Whose attributes these are.")
+def import_users_command(name: str, mapping: str | None, files: tuple[str, ...], source: str) -> None:
+    """Import user attributes."""
+    from personalization_pipelines.content.imports import import_users
+
+    home = Home.from_environment()
+    _run_import(home, name, lambda website, progress: import_users(
+        home, website, list(files), mapping=mapping, source=source, progress=progress
+    ))  # fmt: skip
+
+
+@command(main)
+@click.option("--website", "name", help="Only this website; default: all.")
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Rebuild a past moment, beside.")
+@click.option("--select", metavar="MODEL", help="Only this model, what it needs, and the publication.")
+def build(name: str | None, as_of: datetime | None, select: str | None) -> None:
+    """Refresh: events, features, models, scenarios, publication."""
+    from personalization_pipelines.commands.build import build_websites
+
+    home = Home.from_environment()
+    websites = [_website(home, name)] if name else _websites(home)
+    if not build_websites(home, websites, as_of=as_of, select=select, console=console):
+        sys.exit(1)
+
+
+@command(main)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8080, show_default=True)
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Server processes.")
+def serve(host: str, port: int, workers: int) -> None:
+    """Serve tracking and recommendations, and follow the log into the live store."""
+    from serving.server import serve as run
+
+    run(Home.from_environment(), host=host, port=port, workers=workers)
+
+
+@command(main)
+@click.option("--port", default=8080, show_default=True, help="Port of the server.")
+@click.option("--dagit-port", default=3000, show_default=True, help="Port of Dagit; it has no login, so 127.0.0.1.")
+def dev(port: int, dagit_port: int) -> None:
+    """Run Dagit with its daemon, and the server."""
+    from personalization_pipelines.commands.dev import run
+
+    run(Home.from_environment(), port=port, dagit_port=dagit_port, console=console)
+
+
+@command(main)
+@click.option("--port", default=8080, show_default=True)
+@click.option("--build-only", is_flag=True, help="Import and build, then stop.")
+def demo(port: int, build_only: bool) -> None:
+    """A shop with real-looking purchases (Complete Journey), built, served, and open to click through."""
+    from personalization_pipelines.commands.demo import run
+
+    run(Home.from_environment(), port=port, build_only=build_only, console=console)
+
+
+@command(main)
+@click.argument("website")
+@click.argument("scenario")
+@click.option("--user", default="nobody", show_default=True)
+@click.option("--context", default="", help="Item ids, comma-separated, or history codes such as BASKET.")
+@click.option("--count", default=10, show_default=True, type=click.IntRange(1, 50))
+@click.option("--explain", is_flag=True, help="Say for each item why it is there.")
+def recommend(website: str, scenario: str, user: str, context: str, count: int, explain: bool) -> None:
+    """Answer a question from the current publication, as the server would."""
+    from serving.preview import answer_json
+
+    home = Home.from_environment()
+    click.echo(answer_json(home, _website(home, website), scenario, user, context, count=count, explain=explain))
+
+
+@command(main)
+@click.argument("website")
+@click.option("--model", help="Only this model.")
+def evaluate(website: str, model: str | None) -> None:
+    """Print the offline evaluation of the current models."""
+    from personalization_pipelines.commands.evaluate import evaluation_table
+
+    home = Home.from_environment()
+    console.print(evaluation_table(home, _website(home, website), model))
+
+
+@command(main)
+@click.argument("website")
+@click.option("--rollback", metavar="ID", help="Serve this earlier publication again.")
+def publications(website: str, rollback: str | None) -> None:
+    """List the kept publications, or put one back."""
+    from personalization_pipelines.scenarios.publication import listing
+    from personalization_pipelines.scenarios.publication import rollback as put_back
+
+    home, site = Home.from_environment(), _website(Home.from_environment(), website)
+    if rollback:
+        put_back(home, site, rollback)
+    for entry in listing(home, site):
+        console.print(f"{'*' if entry.current else ' '} {entry.id}  {entry.items:,} items  {entry.bytes / 1e6:,.1f} MB")
+
+
+@command(main)
+@click.argument("website")
+@click.argument("user")
+def erase(website: str, user: str) -> None:
+    """Forget a user everywhere (not built yet)."""
+    raise NotBuiltYet(f"erasure is not built yet: nothing of {user!r} on {website} was removed")
+
+
+def _website(home: Home, name: str) -> Website:
+    from personalization_pipelines.errors import ConfigurationError
+    from personalization_pipelines.website.load import load_websites
+
+    websites, broken = load_websites(home)
+    if name in broken:
+        raise broken[name]
+    if name not in websites:
+        known = ", ".join(sorted(websites)) or "none; `personalization init` makes one"
+        raise ConfigurationError(f"no website {name!r} in {home.websites}; there is: {known}")
+    return websites[name]
+
+
+def _websites(home: Home) -> list[Website]:
+    from personalization_pipelines.errors import ConfigurationError
+    from personalization_pipelines.website.load import load_websites
+
+    websites, broken = load_websites(home)
+    for error in broken.values():
+        console.print(str(error), style="red", markup=False)
+    if not websites:
+        raise ConfigurationError(f"no usable website in {home.websites}; `personalization init` makes one")
+    return list(websites.values())
+
+
+def _run_import(home: Home, name: str, run: Callable[[Website, Any], Any]) -> None:
+    from personalization_pipelines.content.progress import terminal_progress
+    from personalization_pipelines.content.report import print_report
+
+    website = _website(home, name)
+    with terminal_progress(console) as progress:
+        report = run(website, progress)
+    print_report(console, report)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+    main()
+
+__all__ = ["Path", "main"]

@@ -1,0 +1,78 @@
+"""`personalization check`: is the configuration valid, what would change, do the recommendation tests hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from serving.preview import answering
+
+from personalization_pipelines.errors import PersonalizationError
+from personalization_pipelines.home import Home
+from personalization_pipelines.scenarios.gates import check_gates
+from personalization_pipelines.scenarios.plan import Plan, make_plan
+from personalization_pipelines.scenarios.publication import current
+from personalization_pipelines.scenarios.published import Publication
+from personalization_pipelines.website import Website
+from personalization_pipelines.website.load import load_websites
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What to print, and whether everything is in order."""
+
+    lines: tuple[str, ...]
+    passed: bool
+
+
+def check(home: Home, *, only: str | None = None) -> CheckReport:
+    """Check all websites of a home, or `only` one."""
+    websites, broken = load_websites(home)
+    lines: list[str] = []
+    passed = True
+    for name, error in sorted(broken.items()):
+        if only in (None, name):
+            passed = False
+            lines += [f"✗ {name}", *(f"    {line}" for line in str(error).splitlines())]
+    chosen = [website for name, website in sorted(websites.items()) if only in (None, name)]
+    for website in chosen:
+        report = _check(home, website)
+        passed &= report.passed
+        lines += report.lines
+    if not lines:
+        return CheckReport((f"no website {only or ''} in {home.websites}; `personalization init` makes one",), False)
+    return CheckReport(tuple(lines), passed)
+
+
+def _check(home: Home, website: Website) -> CheckReport:
+    try:
+        plan = make_plan(website)
+    except PersonalizationError as error:
+        return CheckReport((f"✗ {website.name}: {error}",), False)
+    head = f"✓ {website.name}: {len(website.models)} models, {len(website.scenarios)} scenarios"
+    directory = current(home, website)
+    if directory is None:
+        return CheckReport((head, "    nothing published yet: the next build makes everything"), True)
+    publication = Publication.open(directory)
+    changes = [f"    {line}" for line in changed(publication.plan, plan)]
+    failing = _failing_tests(home, publication, website)
+    tests = [f"    {len(website.tests) - len(failing)} of {len(website.tests)} recommendation tests hold"]
+    lines = (head, *(changes or ["    no change to what is published"]), *tests, *(f"    ✗ {test}" for test in failing))
+    return CheckReport(lines, not failing)
+
+
+def changed(published: Plan, wanted: Plan) -> list[str]:
+    """Return a line for each model and scenario that the next build adds, removes or changes."""
+    lines: list[str] = []
+    kinds = (("model", published.models, wanted.models), ("scenario", published.scenarios, wanted.scenarios))
+    for kind, old, new in kinds:
+        lines += [f"+ {kind} {name}" for name in sorted(new.keys() - old.keys())]
+        lines += [f"- {kind} {name}" for name in sorted(old.keys() - new.keys())]
+        lines += [f"~ {kind} {name}" for name in sorted(old.keys() & new.keys()) if old[name] != new[name]]
+    if published.output_attributes != wanted.output_attributes:
+        lines.append("~ output attributes")
+    return lines
+
+
+def _failing_tests(home: Home, publication: Publication, website: Website) -> list[str]:
+    gates = check_gates(publication, website, serving_items=None, answer=answering(home, website))
+    return [f"{gate.name}: {gate.detail}" for gate in gates if gate.name.startswith("test ") and not gate.passed]

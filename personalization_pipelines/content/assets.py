@@ -1,0 +1,103 @@
+"""The content stage in the graph: the catalogue and the users, as files and imports brought them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow.parquet as pq
+
+from personalization_pipelines.content.import_history import ImportRow, import_history
+from personalization_pipelines.content.items import catalogue_file, import_items
+from personalization_pipelines.content.read_files import expand_files
+from personalization_pipelines.content.users import users_file
+from personalization_pipelines.fingerprint import fingerprint
+from personalization_pipelines.graph.automation import at_source
+from personalization_pipelines.graph.parts import Installation, asset, build_of, key, preview, step
+from personalization_pipelines.home import Home
+from personalization_pipelines.website import Website
+
+SHOWN_IMPORTS = 10
+ITEM_COLUMNS = ["item_type", "item", "price_minor", "currency", "categories", "attributes"]
+USER_COLUMNS = ["source", "attributes"]
+
+
+def build_assets(website: Website) -> list[dg.AssetsDefinition]:
+    """Return the assets `<website>/content/items` and `<website>/content/users`."""
+    return [_items(website), _users(website)]
+
+
+def _items(website: Website) -> dg.AssetsDefinition:
+    @asset(
+        website,
+        "content",
+        {"parquet", "python"},
+        website.freshness.models,
+        key=key(website, "content", "items"),
+        description="The catalogue: what `content.sources` and `personalization import items` brought, a version an "
+        "import, each kept. The table below shows the last imports.",
+        automation_condition=at_source(website.content.schedule, website.time_zone),
+    )
+    def items(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult[None]:
+        build = build_of(context, installation.home, website)
+        with step("content/items"):
+            for source in () if build.rebuild else website.content.sources:
+                files = expand_files(build.home, source.files)
+                import_items(build.home, website, files, mapping=source.mapping, mode=source.mode)
+            return _result(build.home, website, build.as_of, catalogue_file, "items", ITEM_COLUMNS)
+
+    return items
+
+
+def _users(website: Website) -> dg.AssetsDefinition:
+    @asset(
+        website,
+        "content",
+        {"parquet", "python"},
+        website.freshness.models,
+        key=key(website, "content", "users"),
+        description="Attributes of users by source, as `personalization import users` brought them, by pseudonym.",
+        automation_condition=at_source(website.content.schedule, website.time_zone),
+    )
+    def users(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult[None]:
+        build = build_of(context, installation.home, website)
+        with step("content/users"):
+            return _result(build.home, website, build.as_of, users_file, "users", USER_COLUMNS)
+
+    return users
+
+
+def _result(
+    home: Home,
+    website: Website,
+    as_of: datetime,
+    find: Callable[[Home, Website, datetime], Path | None],
+    kind: str,
+    columns: list[str],
+) -> dg.MaterializeResult[None]:
+    file = find(home, website, as_of)
+    rows = pq.read_metadata(file).num_rows if file else 0
+    imports = [_shown(row) for row in import_history(home, website) if row.kind == kind]
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": rows,
+            "imports": preview(imports[-SHOWN_IMPORTS:]),
+            "preview": preview(pq.ParquetFile(file).read_row_group(0, columns).slice(0, 5).to_pylist() if rows else []),
+        },
+        data_version=dg.DataVersion(fingerprint(version=file.name if file else "none")),
+    )
+
+
+def _shown(row: ImportRow) -> dict[str, Any]:
+    return {
+        "time": row.time,
+        "source": ", ".join(Path(file).name for file in row.source),
+        "added": row.added,
+        "changed": row.changed,
+        "removed": row.removed,
+        "rejected": row.rejected,
+        "error": row.error,
+    }

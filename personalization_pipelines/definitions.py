@@ -1,0 +1,91 @@
+"""The Dagster code location: every website's graph, merged.
+
+One key prefix, one automation sensor, one refresh job a website, so that a broken website stays alone:
+a file that cannot be read becomes an asset that says why, and the others go on.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+from serving.preview import answering
+
+import personalization_pipelines.content.assets as content
+import personalization_pipelines.events.assets as events
+import personalization_pipelines.features.assets as features
+import personalization_pipelines.models.assets as models
+import personalization_pipelines.scenarios.assets as scenarios
+from personalization_pipelines.errors import ConfigurationError
+from personalization_pipelines.graph.parts import MAX_RUN_SECONDS, OWNERS, installation
+from personalization_pipelines.home import Home
+from personalization_pipelines.website import Website
+from personalization_pipelines.website.load import load_websites
+
+LEARNING_STAGES = (content, events, features, models)
+RUN_TAGS = {"dagster/max_runtime": str(MAX_RUN_SECONDS)}
+
+
+def website_definitions(website: Website) -> dg.Definitions:
+    """Return one website's assets, checks, jobs and its automation sensor."""
+    made = [part for stage in LEARNING_STAGES for part in stage.build_assets(website)]
+    made += scenarios.build_assets(website, answering)
+    selection = dg.AssetSelection.key_prefixes([website.name])
+    return dg.Definitions(
+        assets=[part for part in made if not isinstance(part, dg.AssetChecksDefinition)],
+        asset_checks=[part for part in made if isinstance(part, dg.AssetChecksDefinition)],
+        jobs=[
+            dg.define_asset_job(
+                refresh_job_name(website.name),
+                selection=selection,
+                description=f"Everything of {website.name}: events, features, models, publication.",
+                tags={**RUN_TAGS, "website": website.name},
+            ),
+            scenarios.rollback_job(website, RUN_TAGS),
+        ],
+        sensors=[
+            dg.AutomationConditionSensorDefinition(
+                f"{python_name(website.name)}_automation",
+                target=selection,
+                default_status=dg.DefaultSensorStatus.RUNNING,
+                minimum_interval_seconds=30,
+                run_tags={**RUN_TAGS, "website": website.name},
+            )
+        ],
+    )
+
+
+def python_name(website: str) -> str:
+    """Return a website's name as Dagster wants job names: dashes become underscores."""
+    return website.replace("-", "_")
+
+
+def refresh_job_name(website: str) -> str:
+    """Return the name of a website's refresh job."""
+    return f"{python_name(website)}_refresh"
+
+
+def broken_website(name: str, error: ConfigurationError) -> dg.Definitions:
+    """Return an asset that stands for a website whose YAML cannot be read, and says why."""
+
+    @dg.asset(
+        key=[name, "configuration"],
+        group_name="broken",
+        owners=OWNERS,
+        description=f"This website's file is wrong, so it has no graph:\n\n```\n{error}\n```",
+    )
+    def configuration() -> None:
+        raise dg.Failure(str(error), allow_retries=False)
+
+    return dg.Definitions(assets=[configuration])
+
+
+def make_definitions(home: Home) -> dg.Definitions:
+    """Return the whole code location of an installation."""
+    websites, broken = load_websites(home)
+    return dg.Definitions.merge(
+        *(website_definitions(website) for website in websites.values()),
+        *(broken_website(name, error) for name, error in broken.items()),
+        dg.Definitions(resources={"installation": installation(home)}, executor=dg.in_process_executor),
+    )
+
+
+defs = make_definitions(Home.from_environment())
