@@ -61,7 +61,7 @@ def noop_app() -> Flask:
     return app
 
 
-def load(target: str) -> Flask:
+def load_target(target: str) -> Flask:
     """Make the application named `WHAT:DIRECTORY` in the server's worker process."""
     what, _, directory = target.partition(":")
     return noop_app() if what == "noop" else tracking_app(Path(directory))
@@ -78,7 +78,7 @@ def main(what: str, directory: str, port: int) -> None:
         log_access=False,
         log_level="warning",  # type: ignore[arg-type]
     )
-    server.serve(target_loader=load)
+    server.serve(target_loader=load_target)
 
 
 if __name__ == "__main__":
