@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 import msgspec
@@ -48,7 +47,7 @@ def follow(home: Home, stop: threading.Event, *, retention: Retention = dict, po
         retry = FIRST_RETRY
         while alone and not stop.is_set():
             try:
-                for _ in _Follower(home, retention).run(stop, poll):
+                for _ in _rounds(home, retention, stop, poll):
                     retry = FIRST_RETRY
             except LiveStoreUnavailable as error:
                 _log.warning("%s; next try in %.1f s", error, retry)
@@ -56,67 +55,62 @@ def follow(home: Home, stop: threading.Event, *, retention: Retention = dict, po
                 retry = min(2 * retry, LONGEST_RETRY)
 
 
-@dataclass
-class _Follower:
-    """One connection to the live store, and how far it has come."""
+def _rounds(home: Home, retention: Retention, stop: threading.Event, poll: float) -> Iterator[int]:
+    """Yield how many records each round applied, until `stop` is set or the store fails."""
+    follower = Follower(home, LiveStore(home.live_database), retention)
+    try:
+        while not stop.is_set():
+            applied = follower.apply_unread()
+            follower.forget()
+            yield applied
+            if not applied:
+                stop.wait(poll)
+    finally:
+        follower.close()
 
-    home: Home
-    retention: Retention
-    share: int = 0
-    next_share: float = 0.0
-    next_views: float = 0.0
-    positions: dict[str, Position] = field(default_factory=dict)
 
-    def run(self, stop: threading.Event, poll: float) -> Iterator[int]:
-        """Yield how many records each round applied, until `stop` is set."""
-        store = LiveStore(self.home.live_database)
-        try:
-            self.positions = store.positions()
-            tail = Tail(self.home.log)
-            while not stop.is_set():
-                applied = self._apply(store, tail, stop)
-                self._forget(store)
-                yield applied
-                if not applied:
-                    stop.wait(poll)
-        finally:
-            store.close()
+class Follower:
+    """One connection to the live store, and how far it has come. Its place is the store's own record of it."""
 
-    def _apply(self, store: LiveStore, tail: Tail, stop: threading.Event) -> int:
-        """Apply what is unread, in batches; return the records."""
-        total = 0
+    def __init__(self, home: Home, store: LiveStore, retention: Retention = dict) -> None:
+        self._store = store
+        self._retention = retention
+        self._tail = Tail(home.log)
+        self._positions = store.positions()
+        self._share, self._next_share, self._next_views = 0, 0.0, 0.0
+
+    def apply_unread(self) -> int:
+        """Apply one batch of what is unread, about 10,000 records; return how many, 0 if there was nothing."""
         events: list[Event] = []
         moved: dict[str, Position] = {}
         records = 0
-        for span in tail.unread(self.positions, BATCH_RECORDS):
+        for span in self._tail.unread(self._positions, BATCH_RECORDS):
             events += _events(span)
             moved[span.segment.writer] = span.position
             records += len(span.records)
             if records >= BATCH_RECORDS:
-                self._store(store, events, moved)
-                total, records, events, moved = total + records, 0, [], {}
-                if stop.is_set():
-                    break
+                break
         if moved:
-            self._store(store, events, moved)
-        return total + records
+            self._store.apply(events, moved)
+            self._positions |= moved
+        return records
 
-    def _store(self, store: LiveStore, events: list[Event], moved: dict[str, Position]) -> None:
-        store.apply(events, moved)
-        self.positions = self.positions | moved
-
-    def _forget(self, store: LiveStore) -> None:
-        """Forget what is too old, one share of the visitors at a time."""
-        now, today = time.monotonic(), time.time_ns() // 1000
-        if now >= self.next_share:
-            spans = self.retention()
-            for website in store.websites():
+    def forget(self) -> None:
+        """Forget what is too old: one share of the visitors when it is due, and views that no longer count."""
+        now, wall = time.monotonic(), time.time_ns() // 1000
+        if now >= self._next_share:
+            spans = self._retention()
+            for website in self._store.websites():
                 span = spans.get(website, DEFAULT_RETENTION)
-                store.forget_before(today - span // timedelta(microseconds=1), website, self.share)
-            self.share, self.next_share = (self.share + 1) % SHARES, now + FORGET_EVERY
-        if now >= self.next_views:
-            store.forget_views(today - VIEW_MICROSECONDS)
-            self.next_views = now + FORGET_VIEWS_EVERY
+                self._store.forget_before(wall - span // timedelta(microseconds=1), website, self._share)
+            self._share, self._next_share = (self._share + 1) % SHARES, now + FORGET_EVERY
+        if now >= self._next_views:
+            self._store.forget_views(wall - VIEW_MICROSECONDS)
+            self._next_views = now + FORGET_VIEWS_EVERY
+
+    def close(self) -> None:
+        """Close the connection to the store."""
+        self._store.close()
 
 
 def _events(span: Span) -> Iterable[Event]:
