@@ -1,15 +1,22 @@
 """The contract of a model: what it is given, what it returns. numpy only: the server imports this too.
 
+A model type is one class that meets `Learner`: made from the website's parameters, it turns `TrainingData`
+into `Learned`. Saving, evaluating and publishing are the same for all of them and live elsewhere.
+
 Every model learns in *rows*: positions in one `ItemIndex`. A model answers with lists of rows, best
 first, scores above 0, ties broken by the row (rows are in order of item type and item id).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from personalization_pipelines.models.training_data import TrainingData
 
 Rows = NDArray[np.int32]
 Scores = NDArray[np.float32]
@@ -51,6 +58,56 @@ class Neighbours:
 
     lists: Lists
     users: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ItemIndex:
+    """What a model's rows mean: row `i` is item `ids[i]` of type `types[i]`, in order of type and id."""
+
+    types: NDArray[np.int32]
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a model learned: a ranking or neighbours, and how many events and visitors it learned from."""
+
+    ranking: Ranking | None = None
+    neighbours: Neighbours | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def lists(self) -> int:
+        """How many lists hold at least one item."""
+        held = (part.lists.starts for part in (self.ranking, self.neighbours) if part is not None)
+        return sum(int(np.count_nonzero(np.diff(starts))) for starts in held)
+
+
+class Learner(Protocol):
+    """One model type with its parameters."""
+
+    version: int
+    """Raised with every change of the code that changes what is learned; part of the fingerprint."""
+
+    features: tuple[str, ...]
+    """Names of the feature tables that this type reads."""
+
+    events: tuple[str, ...]
+    """Event types that this type learns from."""
+
+    hourly: bool
+    """True: what is learned depends on the hour of `as_of`; False: on its day only."""
+
+    def learn(self, data: TrainingData) -> Learned:
+        """Return what the model knows as of `data.day`.
+
+        The same data gives the same bytes. Lists hold only allowed rows, scores above 0, best first,
+        ties in order of the row; nobody's repetition within a day counts twice. No data: empty lists.
+        """
+        ...
 
 
 def site_key(item_type: int) -> str:

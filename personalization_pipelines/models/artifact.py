@@ -1,0 +1,255 @@
+"""A model on disk: named numpy arrays and `model.json`, in one directory a build. numpy only, no pickle.
+
+```
+models/<website>/<name>/CURRENT            the id of the build in use
+models/<website>/<name>/<build id>/        model.json, item_types.npy, ranking_rows.npy …
+```
+A build is written beside, synced, renamed, and only then named by `CURRENT`; nothing is ever changed in place.
+Loading trusts nothing: names, sizes, checksums, types, shapes, bounds and order are looked at first, because an
+index out of bounds further on would be a wrong answer or a crash instead of an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from personalization_pipelines.errors import CorruptData
+from personalization_pipelines.models.artifact_check import check_lists, check_starts, require
+from personalization_pipelines.models.base import Lists, Neighbours, Ranking
+
+FORMAT = 1
+KEPT_BUILDS = 3
+CURRENT = "CURRENT"
+_STALE_SECONDS = 3600
+_KINDS = {
+    "item_types": np.int32, "item_text": np.uint8, "item_starts": np.int64,
+    "ranking_starts": np.int64, "ranking_rows": np.int32, "ranking_scores": np.float32,
+    "ranking_events": np.int64, "ranking_users": np.int64,
+    "neighbour_starts": np.int64, "neighbour_rows": np.int32, "neighbour_scores": np.float32,
+    "neighbour_users": np.int64,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ModelArtifact:
+    """One build of one model. Rows of its lists are positions in `items` (with `item_types` beside)."""
+
+    name: str
+    type: str
+    build_id: str
+    fingerprint: str
+    as_of: str
+    item_types: NDArray[np.int32]
+    items: tuple[str, ...]
+    ranking: Ranking | None = None
+    neighbours: Neighbours | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    floor_metrics: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def save_model(directory: Path, artifact: ModelArtifact) -> Path:
+    """Write a build below a model's directory, make it `CURRENT`, drop old ones; return the build's directory.
+
+    The same artifact gives the same bytes. A build that is there already and intact stays as it is.
+    """
+    final = directory / artifact.build_id
+    if not _intact(final):
+        partial = directory / f".partial-{artifact.build_id}-{os.getpid()}"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        _write_files(partial, artifact)
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+    _write_durably(directory / f".{CURRENT}-{os.getpid()}", artifact.build_id.encode() + b"\n")
+    (directory / f".{CURRENT}-{os.getpid()}").replace(directory / CURRENT)
+    _sync(directory)
+    _drop_old(directory, artifact.build_id)
+    return final
+
+
+def current_build(directory: Path) -> Path | None:
+    """Return the directory of a model's current build, None before the first; CorruptData if it is gone."""
+    try:
+        name = (directory / CURRENT).read_text().strip()
+    except FileNotFoundError:
+        return None
+    if not name or "/" in name or name.startswith(".") or not (directory / name).is_dir():
+        raise CorruptData(f"{directory / CURRENT} names the build {name!r}, which is not there; build the model again")
+    return directory / name
+
+
+def load_model(directory: Path) -> ModelArtifact:
+    """Return a build, checked; `directory` is a build's, or a model's, whose current build is then loaded.
+
+    Arrays are memory-mapped. Raises CorruptData with a sentence for anything that is not as it was written.
+    """
+    place = current_build(directory) or directory
+    head = _read_head(place)
+    arrays = {name: _read_array(place, name, about) for name, about in head["arrays"].items()}
+    return ModelArtifact(
+        **{name: head[name] for name in ("name", "type", "build_id", "fingerprint", "as_of")},
+        **{name: head[name] for name in ("parameters", "metrics", "floor_metrics", "counts")},
+        item_types=arrays["item_types"],
+        items=_items(place, arrays),
+        ranking=_ranking(place, head, arrays),
+        neighbours=_neighbours(place, arrays),
+    )
+
+
+def read_head(directory: Path) -> dict[str, Any]:
+    """Return a build's `model.json`, checked against its own checksum, without the arrays."""
+    return _read_head(current_build(directory) or directory)
+
+
+def _arrays_of(artifact: ModelArtifact) -> dict[str, NDArray[Any]]:
+    texts = [item.encode() for item in artifact.items]
+    starts = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+    arrays: dict[str, NDArray[Any]] = {"item_types": artifact.item_types, "item_starts": starts}
+    arrays["item_text"] = np.frombuffer(b"".join(texts), np.uint8)
+    for prefix, part in (("ranking", artifact.ranking), ("neighbour", artifact.neighbours)):
+        if part is not None:
+            arrays |= {f"{prefix}_{name}": getattr(part.lists, name) for name in ("starts", "rows", "scores")}
+            arrays[f"{prefix}_users"] = part.users
+    if artifact.ranking is not None:
+        arrays["ranking_events"] = artifact.ranking.events
+    return arrays
+
+
+def _write_files(directory: Path, artifact: ModelArtifact) -> None:
+    head: dict[str, Any] = {"format": FORMAT, "arrays": {}}
+    for name in (
+        "name",
+        "type",
+        "build_id",
+        "fingerprint",
+        "as_of",
+        "parameters",
+        "metrics",
+        "floor_metrics",
+        "counts",
+    ):
+        head[name] = getattr(artifact, name)
+    head["keys"] = None if artifact.ranking is None else list(artifact.ranking.keys)
+    for name, array in sorted(_arrays_of(artifact).items()):
+        path = directory / f"{name}.npy"
+        with path.open("wb") as file:
+            np.save(file, np.ascontiguousarray(array, _KINDS[name]), allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        head["arrays"][name] = {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+    head["checksum"] = _checksum(head)
+    text = json.dumps(head, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False)
+    _write_durably(directory / "model.json", text.encode() + b"\n")
+    _sync(directory)
+
+
+def _read_head(directory: Path) -> dict[str, Any]:
+    path = directory / "model.json"
+    try:
+        head: dict[str, Any] = json.loads(path.read_bytes())
+    except OSError as error:
+        raise CorruptData(f"{path}: cannot be read ({error.strerror}); build the model again") from error
+    except ValueError as error:
+        raise CorruptData(f"{path}: is not JSON; build the model again") from error
+    require(isinstance(head, dict), path, "does not hold an object")
+    require(head.pop("checksum", None) == _checksum(head), path, "does not match its own checksum")
+    require(head.get("format") == FORMAT, path, f"has format {head.get('format')}, this version reads {FORMAT}")
+    require(set(head["arrays"]) <= set(_KINDS), path, "names arrays that do not belong to a model")
+    return head
+
+
+def _read_array(directory: Path, name: str, about: dict[str, Any]) -> NDArray[Any]:
+    path = directory / f"{name}.npy"
+    require(path.is_file() and path.stat().st_size == about["bytes"], path, "is missing or has another size")
+    require(_sha256(path) == about["sha256"], path, "does not match its checksum")
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise CorruptData(f"{path}: is not a numpy array; build the model again") from error
+    require(array.ndim == 1 and array.dtype == _KINDS[name], path, f"is not one row of {np.dtype(_KINDS[name])}")
+    return array
+
+
+def _items(directory: Path, arrays: dict[str, NDArray[Any]]) -> tuple[str, ...]:
+    starts, types = arrays["item_starts"], arrays["item_types"]
+    check_starts(directory / "item_starts.npy", starts, len(types), len(arrays["item_text"]))
+    text, bounds = arrays["item_text"].tobytes(), starts.tolist()
+    return tuple(text[first:last].decode() for first, last in pairwise(bounds))
+
+
+def _lists(directory: Path, prefix: str, arrays: dict[str, NDArray[Any]], count: int) -> Lists:
+    lists = Lists(*(arrays[f"{prefix}_{name}"] for name in ("starts", "rows", "scores")))
+    check_lists(directory / f"{prefix}_rows.npy", lists, count, len(arrays["item_types"]))
+    users = arrays[f"{prefix}_users"]
+    require(len(users) == count, directory / f"{prefix}_users.npy", f"has {len(users)} entries for {count} lists")
+    return lists
+
+
+def _ranking(directory: Path, head: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Ranking | None:
+    if head["keys"] is None:
+        return None
+    lists = _lists(directory, "ranking", arrays, len(head["keys"]))
+    require(len(arrays["ranking_events"]) == len(head["keys"]), directory / "ranking_events.npy", "has another length")
+    return Ranking(tuple(head["keys"]), lists, arrays["ranking_events"], arrays["ranking_users"])
+
+
+def _neighbours(directory: Path, arrays: dict[str, NDArray[Any]]) -> Neighbours | None:
+    if "neighbour_starts" not in arrays:
+        return None
+    lists = _lists(directory, "neighbour", arrays, len(arrays["item_types"]))
+    return Neighbours(lists, arrays["neighbour_users"])
+
+
+def _intact(directory: Path) -> bool:
+    try:
+        return directory.is_dir() and load_model(directory) is not None
+    except CorruptData:
+        return False
+
+
+def _drop_old(directory: Path, current: str) -> None:
+    """Keep the newest builds and the current one; clear what a killed build left an hour ago or earlier."""
+    builds = [path for path in directory.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    builds.sort(key=lambda path: (path.name == current, path.stat().st_mtime_ns), reverse=True)
+    for old in builds[KEPT_BUILDS:]:
+        shutil.rmtree(old, ignore_errors=True)
+    now = (directory / CURRENT).stat().st_mtime
+    for left in directory.glob(".partial-*"):
+        if now - left.stat().st_mtime > _STALE_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _checksum(head: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(head, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,187 @@
+"""Offline evaluation: learn from before a cut, ask, and look at what visitors did after it.
+
+Protocol "new items, by time". The test is the last tenth of the data's days (at least 1, at most 30), ending
+with yesterday, so that a day's new events change nothing and the result can be kept. The right answers of a
+visitor are the items they did the target event on in those days and had not done it on before; items they had
+are taken out of the answers. A visitor counts who did anything before the cut and has a right answer. Of many
+visitors the first 2,000 in order of their (random) pseudonym are asked: the same people build after build.
+
+The target is the model's own event; for `item_knn` the website's strong event (buy or consume), or where nobody
+did it the most frequent one. `also_*` is asked with the visitor's newest items. The floor is popularity of the
+target event over the same history, without aging, asked the same questions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from personalization_pipelines.fingerprint import fingerprint
+from personalization_pipelines.models.base import Learned, Learner, Ranking, Rows
+from personalization_pipelines.models.metrics import DEPTH, Outcomes, outcomes, reach, summary
+from personalization_pipelines.models.popularity import PopularityLearner
+from personalization_pipelines.models.scoring import CONTEXT_ITEMS, PROFILE_ITEMS, recency_weights, score_neighbours
+from personalization_pipelines.models.training_data import EVENT_NAMES, NOBODY, TrainingData
+from personalization_pipelines.models.user_items import UserItems, user_items
+from personalization_pipelines.website.models import AlsoDid, ItemKnn, Learning, Popularity
+
+VERSION = 1
+TEST_SHARE = 0.1
+LARGEST_TEST_DAYS = 30
+SAMPLE = 2000
+CONTEXT_RECENCY = 2.0
+
+Answer = Callable[[int, NDArray[np.int32]], Rows]
+"""From (visitor, rows to leave out) to ranked rows."""
+
+
+@dataclass(frozen=True)
+class Questions:
+    """A website's questions: what was known (`train`), who is asked, what is right, what they had already."""
+
+    train: TrainingData
+    target: str
+    visitors: NDArray[np.int64]
+    relevant: tuple[NDArray[np.int32], ...]
+    had: tuple[NDArray[np.int32], ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's metrics and the floor's, over the same questions, and the outcomes behind them."""
+
+    metrics: dict[str, float]
+    floor_metrics: dict[str, float]
+    outcomes: Outcomes
+    floor_outcomes: Outcomes
+
+
+def target_event(model: Learning, data: TrainingData, strong_event: str) -> str:
+    """Return the event that the model should foresee."""
+    if isinstance(model, Popularity | AlsoDid):
+        return model.event
+    counts = np.bincount(data.interactions.event, minlength=len(EVENT_NAMES))
+    return strong_event if counts[EVENT_NAMES.index(strong_event)] else EVENT_NAMES[int(counts.argmax())]
+
+
+def test_days(data: TrainingData, target: str) -> tuple[int, int] | None:
+    """Return the first and last day of the test, None where fewer than two whole days hold the target event."""
+    days = data.of([target]).day
+    days = days[days < data.day]
+    if not len(days) or days.min() == days.max():
+        return None
+    length = round((int(days.max()) - int(days.min()) + 1) * TEST_SHARE)
+    return int(days.max()) - min(max(length, 1), LARGEST_TEST_DAYS) + 1, int(days.max())
+
+
+def questions(data: TrainingData, target: str, sample: int = SAMPLE) -> Questions | None:
+    """Return the questions as of the cut, None where there is nobody to ask."""
+    period = test_days(data, target)
+    if period is None:
+        return None
+    first, last = period
+    train = data.until(first - 1)
+    found = data.of([target])
+    test = found.select((found.day >= first) & (found.day <= last) & (found.visitor != NOBODY))
+    right = user_items(test, data.visitors, {target: 1.0})
+    had = user_items(train.of([target]), data.visitors, {target: 1.0})
+    known = np.zeros(data.visitors, np.bool_)
+    known[train.interactions.visitor[train.interactions.visitor != NOBODY]] = True
+    return ask(train, target, right, had, np.flatnonzero(known), sample)
+
+
+def ask(
+    train: TrainingData, target: str, right: UserItems, had: UserItems, visitors: NDArray[np.intp], sample: int = SAMPLE
+) -> Questions | None:
+    """Return questions to the first `sample` of `visitors` who have something new to them in `right`."""
+    chosen, relevant, owned = [], [], []
+    for visitor in visitors.tolist():
+        if right.starts[visitor] == right.starts[visitor + 1]:
+            continue
+        own = had.row[had.starts[visitor] : had.starts[visitor + 1]]
+        new = right.row[right.starts[visitor] : right.starts[visitor + 1]]
+        new = new[~np.isin(new, own)]
+        if len(new):
+            chosen.append(visitor)
+            relevant.append(new)
+            owned.append(own)
+        if len(chosen) == sample:
+            break
+    return Questions(train, target, np.array(chosen), tuple(relevant), tuple(owned)) if chosen else None
+
+
+def evaluate(asked: Questions, model: Learning, learner: Learner) -> Evaluation:
+    """Return how well the model, learned as of the cut, answers; and how well popularity does."""
+    floor = Popularity(type="popularity", event=asked.target, history=model.history, aging="none")  # type: ignore[arg-type]
+    metrics, found = _measure(asked, model, learner)
+    floor_metrics, floor_found = _measure(asked, floor, PopularityLearner(floor))
+    return Evaluation(metrics, floor_metrics, found, floor_found)
+
+
+def questions_fingerprint(asked: Questions, model: Learning, learner: Learner) -> str:
+    """Return what the metrics depend on: the questions, what was known, the model's parameters and code."""
+    train = asked.train
+    known, visitor = np.unique(train.interactions.visitor, return_inverse=True)  # codes shift with every newcomer
+    digest = hashlib.sha256()
+    for column in fields(train.interactions):
+        values = visitor if column.name == "visitor" else getattr(train.interactions, column.name)
+        digest.update(np.ascontiguousarray(values).data)
+    for rows in (*asked.relevant, *asked.had, train.allowed, np.searchsorted(known, asked.visitors)):
+        digest.update(np.ascontiguousarray(rows).data)
+    return fingerprint(
+        version=VERSION,
+        code=learner.version,
+        parameters=model.model_dump(mode="json", exclude={"build"}),
+        weights=dict(train.weights),
+        cut=train.day,
+        data=digest.hexdigest(),
+    )
+
+
+def answering(learned: Learned, model: Learning, train: TrainingData) -> Answer:
+    """Return the function that answers as the server would, from what was learned."""
+    if learned.neighbours is None:
+        rows = np.zeros(0, np.int32) if learned.ranking is None else _whole_site(learned.ranking)
+        return lambda visitor, without: rows[~np.isin(rows, without)][:DEPTH]
+    neighbours = learned.neighbours
+    weights, recency, limit = _asked_with(model, train)
+    profiles = user_items(train.of(list(weights), model.history), train.visitors, weights)
+
+    def answer(visitor: int, without: NDArray[np.int32]) -> Rows:
+        rows, times = profiles.of(visitor, limit)
+        return score_neighbours(neighbours, rows, recency_weights(times, recency), without, DEPTH)[0]
+
+    return answer
+
+
+def _asked_with(model: Learning, train: TrainingData) -> tuple[dict[str, float], float, int]:
+    """Return with what of a visitor a neighbour model is asked: weights of events, recency, number of items."""
+    if isinstance(model, AlsoDid):
+        return {model.event: 1.0}, CONTEXT_RECENCY, CONTEXT_ITEMS
+    recency = model.recency if isinstance(model, ItemKnn) else CONTEXT_RECENCY
+    return dict(train.weights), recency, PROFILE_ITEMS
+
+
+def _measure(asked: Questions, model: Learning, learner: Learner) -> tuple[dict[str, float], Outcomes]:
+    train = asked.train
+    answer = answering(learner.learn(train), model, train)
+    pairs = zip(asked.visitors.tolist(), asked.had, strict=True)
+    answers = [answer(visitor, had) for visitor, had in pairs]
+    found = outcomes(answers, asked.relevant)
+    everybody = user_items(train.of(EVENT_NAMES, model.history), train.visitors, dict.fromkeys(EVENT_NAMES, 1.0))
+    audience = np.bincount(everybody.row, minlength=len(train.index))
+    visitors = int(np.count_nonzero(np.diff(everybody.starts)))
+    return {**summary(found), **reach(answers, audience, visitors), "users": float(len(answers))}, found
+
+
+def _whole_site(ranking: Ranking) -> Rows:
+    """Return the rows of the site's lists, of all item types, best first."""
+    lists = [ranking.lists.of(number) for number, key in enumerate(ranking.keys) if key.startswith("site:")]
+    if not lists:
+        return np.zeros(0, np.int32)
+    rows, scores = (np.concatenate(part) for part in zip(*lists, strict=True))
+    return np.asarray(rows[np.lexsort((rows, -scores))], np.int32)

@@ -1,0 +1,120 @@
+"""All pairs of items that visitors share, exactly, in blocks of bounded size; and `also_*` on top of it.
+
+Why not `implicit`'s all-pairs kernel: it keeps the K best by weight alone and does not see how many visitors
+stand behind a pair. On shops with a long tail the pairs of one common visitor fill its lists, and what
+`minimum_common_visitors` asks for has been thrown away before we see it. A block of the sparse product holds
+every pair, costs no more CPU (measured in `bench_models`), and sorts ties by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from personalization_pipelines.errors import NotBuiltYet
+from personalization_pipelines.models.base import Learned, Lists, Neighbours, Scores
+from personalization_pipelines.models.lists import concatenate, rank_lists
+from personalization_pipelines.models.similarity import SIMILARITIES, damped
+from personalization_pipelines.models.training_data import TrainingData
+from personalization_pipelines.models.user_items import UserItems, user_items
+from personalization_pipelines.website.models import AlsoDid
+
+BLOCK_PRODUCTS = 4_000_000
+THREADS = 2
+"""Two blocks at a time; the sparse product releases the interpreter lock. Results do not depend on it."""
+
+PairScore = Callable[[NDArray[np.float64], NDArray[np.int64], NDArray[np.int32]], Scores]
+
+
+class AlsoDidLearner:
+    """`also_*`: A → B by the visitors who did the same event on both (spec: models, Collaborative).
+
+    An item's list holds items of its own type. Similarities: see `similarity`.
+    """
+
+    version = 1
+    hourly = False
+    features: tuple[str, ...] = ("items", "visitor_item_days")
+
+    def __init__(self, model: AlsoDid) -> None:
+        if model.scope == "session":
+            raise NotBuiltYet(f"{model.type}: `scope: session` is not built yet; use `scope: visitor`")
+        self.model = model
+        self.events: tuple[str, ...] = (model.event,)
+
+    def learn(self, data: TrainingData) -> Learned:
+        """Return one list an item (see `Learner`)."""
+        model = self.model
+        found = data.of(self.events, model.history)
+        pairs = user_items(found, data.visitors, {model.event: 1.0}).newest(model.max_items_per_user)
+        seen = np.bincount(pairs.row, minlength=len(data.index)).astype(np.int64)
+        visitors = int(np.count_nonzero(np.diff(pairs.starts)))
+        similarity = SIMILARITIES[model.similarity]
+
+        def score(common: NDArray[np.float64], a: NDArray[np.int64], b: NDArray[np.int32]) -> Scores:
+            value = damped(similarity(common, seen[a], seen[b], visitors), common, model.shrinkage)
+            return np.where(common >= model.minimum_common_visitors, value, 0).astype(np.float32)
+
+        useful = seen >= model.minimum_common_visitors
+        lists = all_pairs(
+            pairs.matrix(len(data.index)),
+            columns=data.allowed & useful,
+            score=score,
+            length=model.list_length,
+            groups=data.index.types,
+        )
+        return Learned(neighbours=Neighbours(lists, seen), counts=counts_of(pairs, found.events.sum()))
+
+
+def counts_of(pairs: UserItems, events: int) -> dict[str, int]:
+    """Return what `explain` and the build's report say about the data behind neighbours."""
+    return {"events": int(events), "users": int(np.count_nonzero(np.diff(pairs.starts))), "pairs": len(pairs)}
+
+
+def all_pairs(
+    matrix: csr_matrix,
+    *,
+    columns: NDArray[np.bool_],
+    score: PairScore,
+    length: int,
+    groups: NDArray[np.int32] | None = None,
+) -> Lists:
+    """Return for every item the `length` best other items of those that `columns` allows.
+
+    `matrix` is visitors x items. `score(dot, a, b)` turns the pairs' dot products of columns a and b into
+    scores; pairs that score 0 or less are dropped. With `groups`, only pairs within one group are kept.
+    Memory: about 100 bytes for each of `BLOCK_PRODUCTS` products and thread, whatever the data's size.
+    """
+    left = matrix.T.tocsr()
+    left.sort_indices()
+    kept = np.flatnonzero(columns)
+    right = matrix[:, kept] if len(kept) < len(columns) else matrix
+
+    def block(bounds: tuple[int, int]) -> Lists:
+        first, last = bounds
+        product = left[first:last] @ right
+        a = np.repeat(np.arange(last - first, dtype=np.int64), np.diff(product.indptr))
+        b = kept[product.indices].astype(np.int32)
+        wanted = a + first != b
+        if groups is not None:
+            wanted &= groups[a + first] == groups[b]
+        a, b = a[wanted], b[wanted]
+        scores = score(product.data[wanted], a + first, b)
+        return rank_lists(a, b, scores, count=last - first, length=length)
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        return concatenate(list(threads.map(block, _blocks(left, right))))
+
+
+def _blocks(left: csr_matrix, right: csr_matrix) -> list[tuple[int, int]]:
+    """Cut the items where the running number of products passes a multiple of `BLOCK_PRODUCTS`."""
+    products = np.diff(right.indptr)[left.indices].astype(np.int64)
+    running = np.concatenate(([0], np.cumsum(products)))[left.indptr]
+    marks = np.arange(BLOCK_PRODUCTS, running[-1], BLOCK_PRODUCTS)
+    cuts = np.unique(np.concatenate(([0], np.searchsorted(running, marks), [left.shape[0]])))
+    return [(int(first), int(last)) for first, last in pairwise(cuts)]

@@ -1,0 +1,82 @@
+"""Who has which items: the matrix behind every neighbour model, and the profiles that it is asked with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from personalization_pipelines.models.training_data import EVENT_NAMES, NOBODY, Interactions
+
+
+@dataclass(frozen=True)
+class UserItems:
+    """Distinct (visitor, row) pairs: visitors in order, each visitor's newest item first, ties by row.
+
+    `starts[v]:starts[v+1]` are visitor v's pairs; `weight` is the highest weight of the events on the pair;
+    `last_time` (microseconds) and `day` are the newest event's.
+    """
+
+    starts: NDArray[np.int64]
+    visitor: NDArray[np.int32]
+    row: NDArray[np.int32]
+    weight: NDArray[np.float64]
+    last_time: NDArray[np.int64]
+    day: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def newest(self, limit: int) -> UserItems:
+        """Return the pairs with at most the `limit` newest items of each visitor.
+
+        A robot with 100,000 items then costs what a keen customer costs: the work of counting pairs grows
+        with the square of a visitor's items.
+        """
+        place = np.arange(len(self.row)) - self.starts[self.visitor]
+        kept = place < limit
+        if kept.all():
+            return self
+        starts = np.zeros_like(self.starts)
+        np.cumsum(np.minimum(np.diff(self.starts), limit), out=starts[1:])
+        return UserItems(
+            starts,
+            self.visitor[kept],
+            self.row[kept],
+            self.weight[kept],
+            self.last_time[kept],
+            self.day[kept],
+        )
+
+    def of(self, visitor: int, limit: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return rows and times of a visitor's `limit` newest items, newest first."""
+        part = slice(self.starts[visitor], min(self.starts[visitor] + limit, self.starts[visitor + 1]))
+        return self.row[part], self.last_time[part]
+
+    def matrix(self, items: int, values: NDArray[np.float64] | None = None) -> csr_matrix:
+        """Return the visitors x items matrix of the weights, or of other `values` a pair (float64)."""
+        return csr_matrix(
+            (self.weight if values is None else values, (self.visitor, self.row)), shape=(len(self.starts) - 1, items)
+        )
+
+
+def user_items(found: Interactions, visitors: int, weights: Mapping[str, float]) -> UserItems:
+    """Return the pairs of all entries whose event type has a weight above 0; nobody's entries are left out."""
+    by_event = np.array([weights.get(name, 0.0) for name in EVENT_NAMES])
+    weight = by_event[found.event]
+    chosen = (found.visitor != NOBODY) & (weight > 0)
+    columns = (found.visitor, found.row, found.last_time, found.day, weight)
+    visitor, row, time, day, weight = (column[chosen] for column in columns)
+    key = visitor.astype(np.int64) << 32 | row
+    order = np.argsort(key, kind="stable")
+    first = np.flatnonzero(np.diff(key[order], prepend=-1))
+    key = key[order[first]]
+    if len(first):
+        weight, time, day = (np.maximum.reduceat(column[order], first) for column in (weight, time, day))
+    visitor, row = (key >> 32).astype(np.int32), (key & 0xFFFFFFFF).astype(np.int32)
+    order = np.lexsort((row, -time, visitor))
+    starts = np.searchsorted(visitor, np.arange(visitors + 1)).astype(np.int64)
+    return UserItems(starts, visitor, row[order], weight[order], time[order], day[order])

@@ -1,0 +1,1 @@
+"""Models: the contract that all of them meet, and what each one answers."""
