@@ -17,12 +17,13 @@ from personalization_pipelines.content.columns import (
     item_types,
     joined_path,
     json_text,
+    missing,
     prices,
     unit_prices,
     visitors,
     whole_number_text,
 )
-from personalization_pipelines.content.mapping import CANONICAL, TOTAL, Condition, Mapping
+from personalization_pipelines.content.mapping import CANONICAL, TOTAL, Mapping
 from personalization_pipelines.content.times import MICROSECONDS, read_times
 from personalization_pipelines.content.verdicts import Verdicts
 from personalization_pipelines.currency import fraction_digits
@@ -77,8 +78,8 @@ class Canonical:
     def required(self, canonical: str, values: pa.Array, reason: str) -> None:
         """Reject rows whose value is missing (in the file) or could not be read."""
         cells = self.cells(canonical)
-        missing = pa.repeat(pa.scalar(True), self.rows) if cells is None else as_text(cells).is_null()
-        self.verdicts.reject(missing, self.name(canonical), f"{canonical} is missing", None)
+        absent = pa.repeat(pa.scalar(True), self.rows) if cells is None else missing(cells)
+        self.verdicts.reject(absent, self.name(canonical), f"{canonical} is missing", None)
         self.verdicts.reject(values.is_null(), self.name(canonical), reason, cells)
 
     def optional(self, canonical: str, values: pa.Array, reason: str) -> None:
@@ -154,9 +155,11 @@ class Canonical:
             self.verdicts.reject(inexact_ids(cells), name, reason, cells)
 
 
-def read_columns(rules: Mapping, found: list[str], extra: Iterable[str] = ()) -> list[str]:
-    """Return the file's columns that have to be read, in the file's order."""
-    conditions: list[Condition] = [*rules.drop, *rules.reject]
-    wanted = {rules.foreign(name, found) for name in (*CANONICAL[rules.kind], TOTAL)}
-    wanted |= {condition.column for condition in conditions} | {*rules.category, *extra}
+def read_columns(
+    rules: Mapping, found: list[str], extra: Iterable[str] = (), canonical: Iterable[str] | None = None
+) -> list[str]:
+    """Return the file's columns that have to be read for canonical ones (default: all), in the file's order."""
+    names = (*CANONICAL[rules.kind], TOTAL) if canonical is None else canonical
+    wanted = {rules.foreign(name, found) for name in names} | {*rules.category, *extra}
+    wanted |= {condition.column for condition in (*rules.drop, *rules.reject)}
     return [name for name in found if name in wanted]

@@ -65,6 +65,16 @@ def as_text(cells: pa.Array) -> pa.Array:
     return pa.array([None if value is None else _json_text(value) for value in cells.to_pylist()], pa.string())
 
 
+def missing(cells: pa.Array) -> pa.Array:
+    """Return where a cell holds nothing: null, NaN or the empty text."""
+    kind = cells.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return pc.fill_null(pc.equal(cells, ""), True)
+    if pa.types.is_dictionary(kind) or pa.types.is_decimal(kind):
+        return as_text(cells).is_null()
+    return pc.is_null(cells, nan_is_null=True)
+
+
 def whole_number_text(cells: pa.Array) -> pa.Array:
     """Return text in which `17850.0` is `17850`: ids that some tool has taken for decimal numbers."""
     return pc.replace_substring_regex(as_text(cells), _WHOLE_TEXT, r"\1")

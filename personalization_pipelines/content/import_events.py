@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -120,11 +120,7 @@ class _Import:
         return self.job.sources[self.job.digests.index(digest)].path
 
     def _store(self, fresh: dict[str, str], sources: dict[str, SourceFile], skipped: int) -> ImportReport:
-        days = 0
-        if self.shift_to_now or len(sources) > 1:
-            seen = self._look(sources.values())
-            if self.shift_to_now and seen.newest is not None:
-                days = (self.job.now.replace(tzinfo=None) - seen.newest) // _DAY
+        days = self._look(list(sources.values()))
         tally, added = _Tally(), 0
         path = imports_directory(self.job.home, self.job.website) / f"{_joint(fresh)}.rejects.csv"
         with RejectsFile(path) as rejects:
@@ -132,23 +128,39 @@ class _Import:
                 tables = self._tables(source, tally, rejects, days)
                 added += append_import(self.job.home, self.job.website, tables, import_id, self.job.now)
         notes = [f"times shifted by {days:,} days"] if self.shift_to_now else []
-        notes += [f"{skipped} files were imported before and skipped"] if skipped else []
+        notes += [f"files skipped because they were imported before: {skipped}"] if skipped else []
         report = self._report(fresh, tally, added, rejects.written, notes)
         row = row_of(report, self.job.now, parts=fresh, mapping=self.job.mapping.name)
         record_import(self.job.home, self.job.website, row)
         return report
 
-    def _look(self, sources: Iterable[SourceFile]) -> _Tally:
+    def _look(self, sources: Sequence[SourceFile]) -> int:
+        """Read several files wholly, to see that none is broken; return the days by which times are to be shifted."""
         tally = _Tally()
-        for source in sources:
-            for _ in self._tables(source, tally, None, 0):
-                pass
-        return tally
+        if len(sources) > 1:
+            for source in sources:
+                for _ in self._tables(source, tally, None, 0):
+                    pass
+        elif self.shift_to_now:
+            tally.newest = self._newest(sources[0])
+        if not self.shift_to_now or tally.newest is None:
+            return 0
+        return (self.job.now.replace(tzinfo=None) - tally.newest) // _DAY
+
+    def _newest(self, source: SourceFile) -> datetime | None:
+        """Return the newest time of a file, of rows that its mapping does not exclude."""
+        rules, found = self.job.mapping.rules, []
+        columns = read_columns(rules, source.columns, canonical=["time"])
+        for batch in source.batches(columns):
+            read = Canonical(rules, self.job.website, batch, 1)
+            times = read_times(read, self.latest)
+            found.append(pc.max(times.filter(pa.array(read.verdicts.kept))).as_py())
+        return max(filter(None, found), default=None)
 
     def _tables(self, source: SourceFile, tally: _Tally, rejects: RejectsFile | None, days: int) -> Iterator[pa.Table]:
         """Yield a file's events. Counts go to `tally`, rejected rows to `rejects`."""
         progress, rules = self.job.progress, self.job.mapping.rules
-        progress.begin(f"{source.path.name}{'' if rejects else ' (looking)'}", source.rows)
+        progress.begin(f"{source.path.name}{' (looking)' if rejects is None else ''}", source.rows)
         before, row, shift = (tally.taken, tally.listed), 1, pa.scalar(days * _DAY, pa.duration("us"))
         for batch in source.batches(read_columns(rules, source.columns)):
             read = Canonical(rules, self.job.website, batch, row)
@@ -192,7 +204,7 @@ class _Import:
 
 def read_events(batch: Canonical, key: bytes, latest: pa.Scalar) -> pa.Table:
     """Return the rows of a batch that are events, as lake columns (`time` first); the others get a verdict."""
-    times = _times(batch, latest)
+    times = read_times(batch, latest)
     kinds = batch.text("event")
     kinds = pc.if_else(pc.is_in(kinds, pa.array(sorted(EVENTS))), kinds, pa.scalar(None, pa.string()))
     batch.required("event", kinds, f"event is none of {', '.join(sorted(EVENTS))}")
@@ -215,7 +227,8 @@ def read_events(batch: Canonical, key: bytes, latest: pa.Scalar) -> pa.Table:
     return pa.table(columns).filter(pa.array(batch.verdicts.kept))
 
 
-def _times(batch: Canonical, latest: pa.Scalar) -> pa.Array:
+def read_times(batch: Canonical, latest: pa.Scalar) -> pa.Array:
+    """Return a batch's times of events, from 1970 up to `latest`; rows without such a time get a verdict."""
     times, name = batch.times("time"), batch.name("time")
     batch.required(
         "time", times, "time is not readable; expected ISO 8601, seconds since 1970, or what the mapping says"

@@ -23,7 +23,7 @@ class ImportRow(msgspec.Struct, frozen=True, omit_defaults=True):
 
     time: datetime
     kind: str
-    source: tuple[str, ...]
+    files: tuple[str, ...]
     transaction: str = ""
     mapping: str = ""
     mode: str = ""
@@ -50,6 +50,11 @@ def import_history(home: Home, website: Website) -> list[ImportRow]:
     except FileNotFoundError:
         return []
     return [row for row in map(_row, lines) if row is not None]
+
+
+def is_recorded(home: Home, website: Website, import_id: str) -> bool:
+    """Say whether the history has an import of this id that was not refused."""
+    return any(row.transaction == import_id and not row.error for row in import_history(home, website))
 
 
 def record_import(home: Home, website: Website, row: ImportRow) -> None:

@@ -13,7 +13,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from personalization_pipelines.content.import_history import ImportRow, imports_directory, record_import, row_of
+from personalization_pipelines.content.import_history import (
+    ImportRow,
+    imports_directory,
+    is_recorded,
+    record_import,
+    row_of,
+)
 from personalization_pipelines.content.merging import Changes, merge_items
 from personalization_pipelines.content.opening import Job, opened
 from personalization_pipelines.content.progress import Progress
@@ -79,9 +85,13 @@ def _import(job: Job, mode: Mode, force: bool) -> ImportReport:
     changes = merge_items(catalogue, incoming.items, mode == "full", job.now.replace(tzinfo=None))
     if not force:
         _gate(job.website, changes)
-    catalogue.add(changes.table, import_id, job.now)
+    if changes.any or not versions:
+        catalogue.add(changes.table, import_id, job.now)
+    else:
+        incoming.notes.append("the catalogue held exactly these items already")
     report = _report(job, import_id, began, incoming, changes, rejects.written)
-    record_import(job.home, job.website, _row(job, report, incoming, mode))
+    if changes.any or not is_recorded(job.home, job.website, import_id):
+        record_import(job.home, job.website, _row(job, report, incoming, mode))
     return report
 
 

@@ -54,6 +54,11 @@ class Changes:
     changed: int
     removed: int
 
+    @property
+    def any(self) -> bool:
+        """Whether the catalogue of after differs."""
+        return bool(self.added or self.changed or self.removed)
+
 
 def merge_items(catalogue: VersionedTable, incoming: pa.Table, full: bool, now: datetime) -> Changes:
     """Return the catalogue with `incoming`; `full` removes what its item types do not bring any more.

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from personalization_pipelines.content.attributes import attribute_columns, attribute_sources, read_attributes
 from personalization_pipelines.content.canonical import Canonical, read_columns
-from personalization_pipelines.content.import_history import imports_directory, record_import, row_of
+from personalization_pipelines.content.import_history import imports_directory, is_recorded, record_import, row_of
 from personalization_pipelines.content.opening import Job, opened
 from personalization_pipelines.content.progress import Progress
 from personalization_pipelines.content.read_files import SourceFile
@@ -97,7 +97,10 @@ def _import(job: Job, source: str) -> ImportReport:
     if not incoming.num_rows:
         raise ImportRefused(f"{files[0]}: no user could be taken of {found.rows:,} rows; {dict(found.reasons)}")
     merged, added, changed = _merge(users.current(), incoming)
-    users.add(merged, import_id, job.now)
+    if added or changed or not versions:
+        users.add(merged, import_id, job.now)
+    else:
+        notes = ("these attributes were there already", *notes)
     report = ImportReport(
         kind="users",
         website=job.website.name,
@@ -112,8 +115,9 @@ def _import(job: Job, source: str) -> ImportReport:
         seconds=time.monotonic() - began,
         notes=notes,
     )
-    parts = dict.fromkeys(job.digests, import_id)
-    record_import(job.home, job.website, row_of(report, job.now, mapping=job.mapping.name, parts=parts))
+    if added or changed or not is_recorded(job.home, job.website, import_id):
+        parts = dict.fromkeys(job.digests, import_id)
+        record_import(job.home, job.website, row_of(report, job.now, mapping=job.mapping.name, parts=parts))
     return report
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from personalization_pipelines.content.columns import as_number, as_text
+from personalization_pipelines.content.columns import as_number, as_text, missing
 from personalization_pipelines.content.mapping import Condition
 
 MAX_LISTED = 100_000
@@ -68,8 +68,7 @@ class Verdicts:
     def unreadable(self, values: pa.Array, cells: pa.Array | None, column: str, reason: str) -> None:
         """Reject rows where a cell was given but no value could be read from it."""
         if cells is not None and values.null_count:
-            given = as_text(cells).is_valid()
-            self.reject(pc.and_(given, values.is_null()), column, reason, cells)
+            self.reject(pc.and_not(values.is_null(), missing(cells)), column, reason, cells)
 
     def apply(self, conditions: Iterable[Condition], column: Callable[[str], pa.Array], *, listed: bool) -> None:
         """Reject the rows for which a condition of the mapping holds."""
@@ -109,7 +108,7 @@ class Verdicts:
 def _holds(condition: Condition, cells: pa.Array) -> pa.Array:
     ((name, wanted),) = condition.test.items()
     if name == "missing":
-        return as_text(cells).is_null()
+        return missing(cells)
     if name in ("below", "at_most", "above"):
         compare = {"below": pc.less, "at_most": pc.less_equal, "above": pc.greater}[name]
         return compare(as_number(cells), float(wanted))
