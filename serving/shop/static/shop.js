@@ -1,0 +1,287 @@
+// The page's side of the protocol: it tells the service what the visitor does and asks it what to show.
+// Everything goes through `call`, which also writes the list at the bottom right.
+"use strict";
+
+(() => {
+  const { customer, user } = document.body.dataset;
+  const FOLLOW = 1100; // ms: an acknowledged event is in the next answer of any worker within one second
+  const KEPT = 14;
+
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const make = (tag, text, className) => {
+    const node = document.createElement(tag);
+    if (text !== undefined) node.textContent = text;
+    if (className) node.className = className;
+    return node;
+  };
+
+  // --- calls -----------------------------------------------------------------------------------------------
+
+  async function call(method, url) {
+    const started = performance.now();
+    let status = "no answer";
+    try {
+      const response = await fetch(url, { method, keepalive: method === "POST" });
+      status = response.status;
+      return response;
+    } finally {
+      note({ method, url, status, ms: Math.round(performance.now() - started) });
+    }
+  }
+
+  function noted() {
+    try {
+      return JSON.parse(sessionStorage.getItem("calls") || "[]");
+    } catch {
+      return [];
+    }
+  }
+
+  function note(entry) {
+    sessionStorage.setItem("calls", JSON.stringify([entry, ...noted()].slice(0, KEPT)));
+    showCalls();
+  }
+
+  function showCalls() {
+    const entries = noted();
+    $("[data-wire-count]").textContent = entries.length;
+    $("[data-wire-list]").replaceChildren(
+      ...entries.map(({ method, url, status, ms }) => {
+        const row = make("li");
+        const good = Number(status) < 400;
+        row.append(make("b", method), make("code", url), make("span", `${status} · ${ms} ms`, good ? "good" : "bad"));
+        return row;
+      }),
+    );
+  }
+
+  // --- tracking --------------------------------------------------------------------------------------------
+
+  function path(event, key) {
+    const [, type, item] = key.match(/^([0-9]+):(.*)$/s);
+    return `/api/${customer}/${event}/${encodeURIComponent(user)}/${type}/${encodeURIComponent(item)}`;
+  }
+
+  function track(event, key, parameters = {}) {
+    const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value));
+    return call("POST", path(event, key) + (query.size ? `?${query}` : ""));
+  }
+
+  /** A link of an answer, as a path: it may name another host, which the page's policy does not allow. */
+  function local(link) {
+    const url = new URL(link, location.href);
+    return url.pathname + url.search;
+  }
+
+  // --- boxes -----------------------------------------------------------------------------------------------
+
+  function question(box) {
+    const { scenario, number, context, category } = box.dataset;
+    const query = [`numrecs=${number}`, "attribute=title"];
+    if (context) query.push(`contextitems=${context.split(",").map(encodeURIComponent).join(",")}`);
+    if (category) query.push(`categorypath=${encodeURIComponent(category)}`);
+    return `/api/v2/${customer}/${encodeURIComponent(user)}/${encodeURIComponent(scenario)}?${query.join("&")}`;
+  }
+
+  async function fill(box) {
+    const cards = $("[data-cards]", box);
+    const response = await call("GET", question(box));
+    const answer = await response.json();
+    if (!response.ok) return say(cards, answer.detail);
+    const items = answer.recommendationItems;
+    if (!items.length) return say(cards, "No recommendation for this visitor here.");
+    const before = all("[data-key]", cards).map((card) => card.dataset.key);
+    cards.innerHTML = await (await fetch(`/demo/cards?${named(items)}`)).text(); // the shop's own, escaped there
+    cards.removeAttribute("aria-busy");
+    for (const card of all("[data-key]", cards)) {
+      const item = items.find((one) => `${one.itemType}:${one.itemId}` === card.dataset.key);
+      card.addEventListener("click", () => void call("POST", local(item.links.clickRecommended)));
+      card.classList.toggle("new", before.length > 0 && !before.includes(card.dataset.key));
+    }
+    whenSeen(box, () => shown(items));
+    if (!$("[data-reasons]", box).hidden) await explain(box);
+  }
+
+  const named = (items) => new URLSearchParams(items.map((one) => ["item", `${one.itemType}:${one.itemId}`]));
+
+  function say(cards, sentence) {
+    cards.removeAttribute("aria-busy");
+    cards.replaceChildren(make("p", sentence, "note"));
+  }
+
+  /** One call for all items of a box that one model answered, as the protocol allows. */
+  function shown(items) {
+    const calls = new Map();
+    for (const { links } of items) {
+      const [, before, item, query] = local(links.rendered).match(/^(.*\/)([^/?]+)(\?.*)$/);
+      const key = before + "\n" + query;
+      calls.set(key, [...(calls.get(key) || []), item]);
+    }
+    for (const [key, ids] of calls) {
+      const [before, query] = key.split("\n");
+      void call("POST", before + ids.join(",") + query);
+    }
+  }
+
+  function whenSeen(box, act) {
+    const observer = new IntersectionObserver((entries) => {
+      if (entries.some((entry) => entry.isIntersecting)) {
+        observer.disconnect();
+        act();
+      }
+    });
+    observer.observe(box);
+  }
+
+  const fillAll = () => all("[data-scenario]").forEach((box) => void fill(box));
+
+  // --- why -------------------------------------------------------------------------------------------------
+
+  async function explain(box) {
+    const url = question(box) + "&explain=true";
+    const answer = await (await call("GET", url)).json();
+    const items = answer.recommendationItems || [];
+    const supporting = items.flatMap(({ origin }) =>
+      origin ? origin.itemIds.map((itemId) => ({ itemType: origin.itemType, itemId })) : [],
+    );
+    const asked = [...items, ...supporting].filter(unique).slice(0, 50);
+    const names = await (await fetch(`/demo/names?${named(asked)}`)).json();
+    const list = make("ol");
+    list.append(...items.map((item) => reason(item, names)));
+    const raw = make("details");
+    raw.append(make("summary", "The whole answer"), make("pre", JSON.stringify(answer, null, 1)));
+    const shell = `curl '${location.origin}${url.replaceAll("'", "%27")}'`;
+    $("[data-reasons]", box).replaceChildren(make("p", "Ask it yourself:"), make("pre", shell), list, raw);
+  }
+
+  const unique = (one, place, items) =>
+    items.findIndex((other) => other.itemId === one.itemId && other.itemType === one.itemType) === place;
+
+  const SOURCES = { CLICK: "looked at", CONSUME: "read", BUY: "bought", BASKET: "put in the basket", RATE: "rated" };
+
+  function reason({ itemId, itemType, relevance, origin, explanation = {} }, names) {
+    const row = make("li");
+    const { model, type, usersCounted, lists = [] } = explanation;
+    row.append(make("b", names[`${itemType}:${itemId}`] || itemId), ` ${model} (${type}), relevance ${relevance}`);
+    if (origin) {
+      const items = origin.itemIds.map((id) => names[`${origin.itemType}:${id}`] || id);
+      const what = SOURCES[origin.source] ? `this visitor ${SOURCES[origin.source]}` : "it goes with";
+      row.append(make("span", `because ${what} ${items.slice(0, 3).join(", ")}${items.length > 3 ? " and more" : ""}`));
+    } else if (lists.length) {
+      row.append(make("span", `from the list ${lists.join(", ")}`));
+    }
+    if (usersCounted) row.append(make("span", `${usersCounted.toLocaleString("en")} visitors behind it`));
+    return row;
+  }
+
+  function toggleWhy(button) {
+    const box = button.closest("[data-scenario]");
+    const reasons = $("[data-reasons]", box);
+    reasons.hidden = !reasons.hidden;
+    button.setAttribute("aria-expanded", String(!reasons.hidden));
+    if (!reasons.hidden) void explain(box);
+  }
+
+  // --- the basket, a cookie as `serving/shop/basket.py` reads it -------------------------------------------
+
+  function basket() {
+    const cookie = document.cookie.split("; ").find((one) => one.startsWith("shop_basket="));
+    const lines = (cookie || "").slice("shop_basket=".length).split("|").filter(Boolean);
+    return new Map(lines.map((line) => line.split("*")).map(([key, quantity]) => [key, Number(quantity)]));
+  }
+
+  function keep(lines) {
+    const text = [...lines].map(([key, quantity]) => `${key}*${quantity}`).join("|");
+    document.cookie = `shop_basket=${text}; path=/demo/; samesite=lax`;
+    $("[data-count]").textContent = [...lines.values()].reduce((sum, quantity) => sum + quantity, 0);
+  }
+
+  /** A key as the cookie holds it: the id percent-encoded, also the signs that the cookie uses itself. */
+  function coded(key) {
+    const [, type, item] = key.match(/^([0-9]+):(.*)$/s);
+    return `${type}:${encodeURIComponent(item).replaceAll("*", "%2A")}`;
+  }
+
+  // --- what the buttons do ---------------------------------------------------------------------------------
+
+  async function act(button) {
+    button.disabled = true;
+    const response = await ACTIONS[button.dataset.do](button);
+    button.disabled = false;
+    if (response && !response.ok) toast((await response.json()).detail);
+  }
+
+  const ACTIONS = {
+    async basket(button) {
+      const { product } = button.closest("[data-product]").dataset;
+      const response = await track("basket", product);
+      if (response.ok) {
+        const lines = basket();
+        keep(lines.set(coded(product), Math.min(99, (lines.get(coded(product)) || 0) + 1)));
+        follow("In the basket. The service knows, and the boxes follow.");
+      }
+      return response;
+    },
+    async buy(button) {
+      const { product, price } = button.closest("[data-product]").dataset;
+      const response = await track("buy", product, { quantity: "1", fullprice: price });
+      if (response.ok) follow("Bought. The service knows, and the boxes follow.");
+      return response;
+    },
+    async remove(button) {
+      const { line } = button.closest("[data-line]").dataset;
+      const response = await track("deletefrombasket", line);
+      if (response.ok) {
+        const lines = basket();
+        lines.delete(coded(line));
+        keep(lines);
+        location.reload();
+      }
+      return response;
+    },
+    async checkout() {
+      for (const { dataset } of all("[data-line]")) {
+        const response = await track("buy", dataset.line, { quantity: dataset.quantity, fullprice: dataset.price });
+        if (!response.ok) return response;
+        const lines = basket();
+        lines.delete(coded(dataset.line));
+        keep(lines);
+      }
+      location.assign("/demo/");
+      return null;
+    },
+  };
+
+  function follow(sentence) {
+    toast(sentence);
+    setTimeout(fillAll, FOLLOW);
+  }
+
+  function toast(sentence) {
+    const node = $("[data-toast]");
+    node.textContent = sentence;
+    node.classList.add("on");
+    clearTimeout(toast.timer);
+    toast.timer = setTimeout(() => node.classList.remove("on"), 4000);
+  }
+
+  // --- begin -----------------------------------------------------------------------------------------------
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (button && button.dataset.do) void act(button);
+    if (button && "why" in button.dataset) toggleWhy(button);
+  });
+  const wire = $("[data-wire]");
+  wire.open = sessionStorage.getItem("wire") === "open";
+  wire.addEventListener("toggle", () => sessionStorage.setItem("wire", wire.open ? "open" : ""));
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) fillAll(); // back from the browser's cache: what was clicked since counts
+  });
+
+  showCalls();
+  const product = $("[data-product]");
+  if (product) void track("click", product.dataset.product, { categorypath: product.dataset.path });
+  fillAll();
+})();
