@@ -21,6 +21,8 @@ import duckdb
 import pyarrow as pa
 
 from personalization_pipelines.build import Build
+from personalization_pipelines.content.items import ITEM_SCHEMA, catalogue_file
+from personalization_pipelines.content.users import USER_SCHEMA, users_file
 from personalization_pipelines.errors import ConfigurationError
 from personalization_pipelines.events.lake import event_files, lake_fingerprint
 from personalization_pipelines.events.schema import EVENT_SCHEMA, TIME
@@ -31,22 +33,6 @@ ROW_GROUP = 122_880  # rows; DuckDB's own vector multiple, so that groups fill e
 MEMORY_VARIABLE = "PERSONALIZATION_MEMORY_LIMIT"
 DEFAULT_MEMORY = 1024**3
 
-ITEM_SCHEMA = pa.schema(
-    [
-        ("item_type", pa.int32()),
-        ("item", pa.string()),
-        ("price_minor", pa.int64()),
-        ("currency", pa.string()),
-        ("valid_from", TIME),
-        ("valid_to", TIME),
-        ("categories", pa.list_(pa.string())),
-        ("language", pa.string()),
-        ("base_item", pa.string()),
-        ("first_seen", TIME),
-        ("attributes", pa.string()),
-    ]
-)
-USER_SCHEMA = pa.schema([("visitor", pa.string()), ("source", pa.string()), ("attributes", pa.string())])
 BUILD_SCHEMA = pa.schema([("as_of", TIME), ("as_of_day", pa.date32()), ("time_zone", pa.string())])
 DAY_SCHEMA = pa.schema(
     [
@@ -67,26 +53,24 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Inputs:
-    """The files and values a build reads; equal `versions` mean equal rows behind each source."""
+    """The files a build reads. A file listed twice is read once. Equal `lake` texts mean equal event rows."""
 
     events: tuple[Path, ...]
     items: Path | None
     users: Path | None
     lake: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "events", tuple(sorted(set(self.events))))
+
     @classmethod
     def of(cls, build: Build) -> Inputs:
         """Return what the lake holds for this build now."""
-        from personalization_pipelines.content.items import catalogue_file
-        from personalization_pipelines.content.users import users_file
-
         home, website = build.home, build.website
-        return cls(
-            tuple(sorted(set(event_files(home, website)))),
-            catalogue_file(home, website, build.as_of),
-            users_file(home, website, build.as_of),
-            lake_fingerprint(home, website),
-        )
+        # The text first: events that arrive in between are then read too early, never taken for already read.
+        lake = lake_fingerprint(home, website)
+        items, users = catalogue_file(home, website, build.as_of), users_file(home, website, build.as_of)
+        return cls(tuple(event_files(home, website)), items, users, lake)
 
 
 class Engine:
@@ -222,6 +206,8 @@ def _naive(moment: datetime) -> datetime:
 def _limit(connection: duckdb.DuckDBPyConnection, threads: int) -> None:
     connection.execute(f"set threads = {threads}").fetchall()
     connection.execute("set TimeZone = 'UTC'").fetchall()
+    # What DuckDB infers about nulls decides how it writes a column; it knows less of two files than of one.
+    connection.execute("set disabled_optimizers = 'statistics_propagation'").fetchall()
     limit = os.environ.get(MEMORY_VARIABLE) or f"{memory_limit() // 1024**2}MiB"
     try:
         connection.execute("set memory_limit = ?", [limit]).fetchall()

@@ -61,6 +61,9 @@ INSTEAD: dict[type[exp.Expr], str] = {
     exp.ArgMax: "row_number() over (partition by … order by …) in a subquery, then = 1",
     exp.ArgMin: "row_number() over (partition by … order by …) in a subquery, then = 1",
     exp.First: "row_number() over (partition by … order by …) in a subquery, then = 1",
+    exp.Rollup: "one SELECT per grouping, and union all",
+    exp.Cube: "one SELECT per grouping, and union all",
+    exp.GroupingSets: "one SELECT per grouping, and union all",
     exp.Qualify: "the window function in a subquery, and a where clause around it",
     exp.TryCast: "case when the text looks right then cast(…) end",
     exp.Struct: "one column per field",
@@ -103,6 +106,7 @@ CAST_TYPES = {
     exp.DataType.Type.BOOLEAN,
     exp.DataType.Type.ARRAY,
 }
+SHOWN = 50  # characters of a construct in a finding
 JOINS = {"", "INNER", "LEFT", "CROSS"}
 
 
@@ -172,8 +176,6 @@ def _join(node: exp.Join) -> tuple[str, str] | None:
 def _group(node: exp.Group) -> tuple[str, str] | None:
     if node.args.get("all"):
         return "group by all", "every grouped column by name"
-    if any(node.args.get(part) for part in ("rollup", "cube", "grouping_sets", "totals")):
-        return "grouping sets", "one SELECT per grouping, and union all"
     if any(isinstance(one, exp.Literal) for one in node.expressions):
         return "group by a position", "the column's name"
     return None
@@ -279,9 +281,9 @@ def _line(node: exp.Expr) -> int | None:
 
 
 def _called(node: exp.Expr) -> str:
-    if isinstance(node, exp.Func):
-        return f"{node.sql_name().lower()}()"
-    return type(node).__name__.lower()
+    """Return a construct as DuckDB would write it, cut to a readable length."""
+    text = " ".join(node.sql(dialect="duckdb", comments=False).split())
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
 def main(arguments: list[str]) -> int:

@@ -48,6 +48,7 @@ class SqlModel:
     sql: str
     tables: frozenset[str]
     build_columns: tuple[str, ...]
+    order: tuple[str, ...]
     canonical: str
 
 
@@ -164,8 +165,10 @@ def _read(path: Path) -> SqlModel:
         raise ConfigurationError(f"{path}: expected exactly one SELECT")
     tree = statements[0]
     columns = {column.name for column in tree.find_all(exp.Column) if column.table == "build"}
+    order = tree.args.get("order")
+    ordered = tuple(one.this.name for one in order.expressions) if order else ()
     canonical = tree.sql(dialect="duckdb", comments=False, normalize=True)
-    return SqlModel(path.stem, path, sql, _tables(tree), tuple(sorted(columns)), canonical)
+    return SqlModel(path.stem, path, sql, _tables(tree), tuple(sorted(columns)), ordered, canonical)
 
 
 def _tables(tree: exp.Expr) -> frozenset[str]:
@@ -221,9 +224,9 @@ def _inputs(build: Build, engine: Engine, model: SqlModel) -> dict[str, object]:
             case "lake_events":
                 found[table] = engine.inputs.lake
             case "lake_items":
-                found[table] = engine.inputs.items.name if engine.inputs.items else ""
+                found[table] = _sha256(engine.inputs.items) if engine.inputs.items else ""
             case "lake_users":
-                found[table] = engine.inputs.users.name if engine.inputs.users else ""
+                found[table] = _sha256(engine.inputs.users) if engine.inputs.users else ""
             case "build":
                 found[table] = {column: engine.values[column] for column in model.build_columns}
             case "utc_days":

@@ -1,0 +1,64 @@
+-- case: a call repeated under the same event_id counts once, at its earliest time, for its visitor alone
+insert into lake_events (record_id, time, visitor, event_id) values
+    ('late', '2026-03-01 10:05', 'ann', 'e1'),
+    ('early', '2026-03-01 10:00', 'ann', 'e1'),
+    ('bob', '2026-03-01 10:01', 'bob', 'e1');
+select record_id, visitor from stg_events;
+values ('early', 'ann'), ('bob', 'bob');
+
+-- case: events without an event_id are never taken for repeats
+insert into lake_events (record_id, time, visitor) values
+    ('a', '2026-03-01 10:00', 'ann'),
+    ('b', '2026-03-01 10:00', 'ann');
+select record_id from stg_events;
+values ('a'), ('b');
+
+-- case: what happens after the logical time does not exist, even as the first copy of a repeat
+insert into build (as_of, as_of_day, time_zone) values ('2026-03-01 12:00', '2026-03-01', 'UTC');
+insert into lake_events (record_id, time, event_id) values
+    ('before', '2026-03-01 11:59', ''),
+    ('at', '2026-03-01 12:00', 'e1'),
+    ('after', '2026-03-01 12:01', 'e1');
+select record_id from stg_events;
+values ('before'), ('at');
+
+-- case: the day turns at midnight of the website's zone, before and after the clock is put forward
+-- (Berlin: 01:00 UTC on 29 March 2026; midnight is 23:00 UTC before and 22:00 UTC after)
+insert into build (as_of, as_of_day, time_zone) values ('2026-04-01 00:00', '2026-04-01', 'Europe/Berlin');
+insert into lake_events (record_id, time) values
+    ('a', '2026-03-28 22:59:59'),
+    ('b', '2026-03-28 23:00:00'),
+    ('c', '2026-03-29 21:59:59'),
+    ('d', '2026-03-29 22:00:00');
+select record_id, day from stg_events;
+values ('a', '2026-03-28'), ('b', '2026-03-29'), ('c', '2026-03-29'), ('d', '2026-03-30');
+
+-- case: a zone with an odd offset, and one west of Greenwich that is still in yesterday
+insert into build (as_of, as_of_day, time_zone) values ('2026-04-01 00:00', '2026-04-01', 'Asia/Kathmandu');
+insert into lake_events (record_id, time) values ('a', '2026-03-01 18:14:59'), ('b', '2026-03-01 18:15:00');
+select record_id, day from stg_events;
+values ('a', '2026-03-01'), ('b', '2026-03-02');
+
+-- case: west of Greenwich an early morning in UTC is still yesterday
+insert into build (as_of, as_of_day, time_zone) values ('2026-02-01 00:00', '2026-02-01', 'America/Los_Angeles');
+insert into lake_events (record_id, time) values ('a', '2026-01-10 07:59:59'), ('b', '2026-01-10 08:00:00');
+select record_id, day from stg_events;
+values ('a', '2026-01-09'), ('b', '2026-01-10');
+
+-- case: a quantity or price that cannot be is not counted; absent ones are fine
+insert into lake_events (record_id, time, quantity, price_minor) values
+    ('returned', '2026-03-01 10:00', -1, 100),
+    ('nothing', '2026-03-01 10:01', 0, 100),
+    ('owed', '2026-03-01 10:02', 1, -5),
+    ('free', '2026-03-01 10:03', 1, 0),
+    ('unknown', '2026-03-01 10:04', null, null);
+select record_id from stg_events;
+values ('free'), ('unknown');
+
+-- case: rows stand in order of time, then of record
+insert into lake_events (record_id, time) values
+    ('c', '2026-03-01 10:00'),
+    ('b', '2026-03-01 11:00'),
+    ('a', '2026-03-01 10:00');
+select record_id from stg_events;
+values ('a'), ('c'), ('b');

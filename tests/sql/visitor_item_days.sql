@@ -1,0 +1,19 @@
+-- case: a flood on one day is one row, with its pieces, its events and its first and last time
+insert into lake_events (record_id, time, event, visitor, item, quantity) values
+    ('a', '2026-03-01 10:00', 'buy', 'ann', '7', 2),
+    ('b', '2026-03-01 12:00', 'buy', 'ann', '7', null),
+    ('c', '2026-03-01 11:00', 'buy', 'ann', '7', 3),
+    ('d', '2026-03-02 10:00', 'buy', 'ann', '7', 1);
+select visitor, item, day, quantity, events, first_time, last_time from visitor_item_days;
+values
+    ('ann', '7', '2026-03-01', 6, 3, '2026-03-01 10:00:00', '2026-03-01 12:00:00'),
+    ('ann', '7', '2026-03-02', 1, 1, '2026-03-02 10:00:00', '2026-03-02 10:00:00');
+
+-- case: nobody's events stay, visits to no item and deliveries go
+insert into lake_events (record_id, time, event, visitor, item) values
+    ('a', '2026-03-01 10:00', 'click', '', '7'),
+    ('b', '2026-03-01 10:00', 'click', '', '7'),
+    ('c', '2026-03-01 10:00', 'click', 'ann', ''),
+    ('d', '2026-03-01 10:00', 'rendered', 'ann', '7');
+select event, visitor, item, events from visitor_item_days;
+values ('click', '', '7', 2);
