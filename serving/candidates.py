@@ -1,124 +1,189 @@
-"""What one model has to say to a question: item rows with their relevance, best first, and why."""
+"""What one model has to say to a question: item rows, best first, how relevant each is, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import numpy as np
 
 from personalization_pipelines.models.base import Neighbours, Ranking, category_key, site_key
-from personalization_pipelines.models.scoring import recency_weights, score_neighbours
+from personalization_pipelines.models.scoring import score_neighbours
 from personalization_pipelines.scenarios.published import PublishedModel
+from serving.history import SOURCES, Entry
 from serving.question import ContextItem
+from serving.shelf import Shelf
 
 ORIGIN_ITEMS = 3
 """How many context items an origin names at most, strongest first."""
 DEFAULT_RECENCY = 2.0
-LONGEST = 1000
+LEAST_WEIGHT = 0.001
+MOST_RELEVANT = 1000
+FIRST_LOOK = 32
+"""How many candidates are ranked at first; the others only if the filters leave too few of these."""
+
+Spoken = tuple[int, str, float]
+"""A context item that a model is asked with: item row, source (`REQUEST`, `CLICK` …), weight."""
 
 
-@dataclass(slots=True)
-class Candidates:
-    """One model's ranked rows. `context` and `weights` are what neighbours were asked with."""
+class FromRanking:
+    """A model's own lists: of the site (`paths` None), or of categories, united by score."""
 
-    model: PublishedModel
-    rows: list[int]
-    relevance: list[int]
-    context: Sequence[ContextItem] = ()
-    weights: list[float] = field(default_factory=list)
+    def __init__(self, model: PublishedModel, types: tuple[int, ...], paths: tuple[str, ...] | None) -> None:
+        self.model = model
+        if paths is None:
+            keys = [site_key(item_type) for item_type in types]
+        else:
+            keys = [category_key(item_type, path) for item_type in types for path in paths]
+        self.keys = tuple(key for key in keys if key in model.list_number)
+
+    def ranked(self) -> Iterator[tuple[int, float]]:
+        """Yield item rows, best first, each with its relevance."""
+        ranking = self.model.ranking
+        if ranking is None:
+            return iter(())
+        starts, numbers = ranking.lists.starts, [self.model.list_number[key] for key in self.keys]
+        parts = [slice(int(starts[number]), int(starts[number + 1])) for number in numbers]
+        if len(parts) == 1:
+            rows, relevance = ranking.lists.rows[parts[0]], self.model.ranking_relevance[parts[0]]
+            return zip(rows.tolist(), relevance.tolist(), strict=True)
+        return iter(self._united(ranking, parts))
+
+    def _united(self, ranking: Ranking, parts: list[slice]) -> list[tuple[int, float]]:
+        """Return the items of several lists by their best score, ties by row."""
+        best: dict[int, tuple[float, float]] = {}
+        for part in parts:
+            said = zip(ranking.lists.scores[part].tolist(), self.model.ranking_relevance[part].tolist(), strict=True)
+            for row, score in zip(ranking.lists.rows[part].tolist(), said, strict=True):
+                best[row] = max(best.get(row, score), score)
+        return [(row, best[row][1]) for row in sorted(best, key=lambda row: (-best[row][0], row))]
+
+    def relevance(self, said: float) -> int:
+        """Return what `ranked` gave as a relevance: it is one."""
+        return int(said)
+
+    def origins(self, shelf: Shelf, rows: Sequence[int]) -> dict[int, tuple[ContextItem, ...]]:
+        """Return no origin: these lists start from nothing."""
+        return {}
+
+    def users(self, origin: Sequence[ContextItem]) -> int:
+        """Return how many visitors stand behind the lists."""
+        ranking = self.model.ranking
+        return sum(int(ranking.users[self.model.list_number[key]]) for key in self.keys) if ranking else 0
+
+
+class FromNeighbours:
+    """The neighbours of context items, scores added up (spec: models, collaborative).
+
+    Items of the request weigh 1 each. Those of the visitor's history weigh exp(-rank / recency), newest first;
+    items of one moment share a rank, and where both are asked, the request's items are the newest.
+    """
+
     keys: tuple[str, ...] = ()
 
+    def __init__(self, model: PublishedModel, asked: Sequence[tuple[int, str]], past: Sequence[Entry]) -> None:
+        self.model = model
+        self._spoken = _that_matter(model, _weighted(model, asked, past))
 
-def from_ranking(model: PublishedModel, types: tuple[int, ...], paths: tuple[str, ...] | None) -> Candidates:
-    """Return a model's own lists: of the site (`paths` None), or of categories, united by score."""
-    assert model.ranking is not None  # noqa: S101 - the plan asks only models that have a ranking this way
-    if paths is None:
-        keys = [site_key(item_type) for item_type in types]
-    else:
-        keys = [category_key(item_type, path) for item_type in types for path in paths]
-    numbers = [model.list_number[key] for key in keys if key in model.list_number]
-    found = tuple(model.ranking.keys[number] for number in numbers)
-    rows, relevance = _united(model, model.ranking, numbers)
-    return Candidates(model, rows, relevance, keys=found)
+    def ranked(self) -> Iterator[tuple[int, float]]:
+        """Yield item rows, best first, each with its score."""
+        neighbours = self.model.neighbours
+        if neighbours is None or not self._spoken:
+            return iter(())
+        if len(self._spoken) == 1:
+            rows, scores = neighbours.lists.of(self._spoken[0][0])
+            return zip(rows.tolist(), (scores * self._spoken[0][2]).tolist(), strict=True)
+        return self._added_up(neighbours)
+
+    def _added_up(self, neighbours: Neighbours) -> Iterator[tuple[int, float]]:
+        asked = np.array([row for row, _, _ in self._spoken], np.int64)
+        weights = np.array([weight for _, _, weight in self._spoken], np.float32)
+        done = 0
+        for top in (FIRST_LOOK, len(neighbours.users)):
+            rows, scores = score_neighbours(neighbours, asked, weights, top=top)
+            yield from zip(rows[done:].tolist(), scores[done:].tolist(), strict=True)
+            if len(rows) < top:
+                return
+            done = len(rows)
+
+    def relevance(self, said: float) -> int:
+        """Return a score as 1..1000: 1000 is the model's best neighbour for every item it was asked with."""
+        most = self.model.max_score * sum(weight for _, _, weight in self._spoken)
+        return min(MOST_RELEVANT, 1 + int(said / most * (MOST_RELEVANT - 1))) if most > 0 else 1
+
+    def origins(self, shelf: Shelf, rows: Sequence[int]) -> dict[int, tuple[ContextItem, ...]]:
+        """Return, for each of some rows that `ranked` gave, the context items that spoke for it, strongest first.
+
+        Only items of the strongest one's type and source, because an answer names one type and one source.
+        """
+        neighbours = self.model.neighbours
+        if neighbours is None or not rows:
+            return {}
+        if len(self._spoken) == 1:
+            row, source, _ = self._spoken[0]
+            return dict.fromkeys(rows, (shelf.context_item(row, source),))
+        return {row: self._alike(shelf, sorted(said)) for row, said in self._said_for(neighbours, rows).items()}
+
+    def _said_for(self, neighbours: Neighbours, rows: Sequence[int]) -> dict[int, list[tuple[float, int]]]:
+        """Return, a row, (-weighted score, place in the context) of everything that spoke for it."""
+        starts, lists = neighbours.lists.starts.data, neighbours.lists
+        parts = [slice(starts[row], starts[row + 1]) for row, _, _ in self._spoken]
+        ends = list(accumulate((part.stop - part.start for part in parts), initial=0))
+        found = np.concatenate([lists.rows[part] for part in parts])
+        wanted = np.array(sorted(rows), np.int32)
+        hits = np.flatnonzero(wanted.take(wanted.searchsorted(found), mode="clip") == found).tolist()
+        said: dict[int, list[tuple[float, int]]] = {row: [] for row in rows}
+        all_rows, all_scores = lists.rows.data, lists.scores.data
+        for hit in hits:
+            place = bisect_right(ends, hit) - 1
+            where = parts[place].start + hit - ends[place]
+            said[all_rows[where]].append((-all_scores[where] * self._spoken[place][2], place))
+        return said
+
+    def _alike(self, shelf: Shelf, said: list[tuple[float, int]]) -> tuple[ContextItem, ...]:
+        row, source, _ = self._spoken[said[0][1]]
+        first = shelf.context_item(row, source)
+        if len(said) == 1:
+            return (first,)
+        others = [self._spoken[place] for _, place in said[1:]]
+        alike = [row for row, one, _ in others if one == source and shelf.types[row] == first.item_type]
+        return (first, *(shelf.context_item(row, source) for row in alike[: ORIGIN_ITEMS - 1]))
+
+    def users(self, origin: Sequence[ContextItem]) -> int:
+        """Return how many visitors the items of an origin had."""
+        neighbours = self.model.neighbours
+        return sum(int(neighbours.users[one.row]) for one in origin) if neighbours else 0
 
 
-def _united(model: PublishedModel, ranking: Ranking, numbers: list[int]) -> tuple[list[int], list[int]]:
-    parts = [slice(*ranking.lists.starts[number : number + 2].tolist()) for number in numbers]
-    if len(parts) == 1:
-        return ranking.lists.rows[parts[0]].tolist(), model.ranking_relevance[parts[0]].tolist()
-    best: dict[int, tuple[float, int]] = {}
-    for part in parts:
-        scores, relevance = ranking.lists.scores[part].tolist(), model.ranking_relevance[part].tolist()
-        for row, *said in zip(ranking.lists.rows[part].tolist(), scores, relevance, strict=True):
-            best[row] = max(best.get(row, (0.0, 0)), (said[0], said[1]))
-    order = sorted(best, key=lambda row: (-best[row][0], row))
-    return order, [best[row][1] for row in order]
+Candidates = FromRanking | FromNeighbours
 
 
-def from_neighbours(model: PublishedModel, asked: Sequence[ContextItem], past: Sequence[ContextItem]) -> Candidates:
-    """Return the neighbours of context items, scores added up (spec: models, collaborative).
+def _weighted(model: PublishedModel, asked: Sequence[tuple[int, str]], past: Sequence[Entry]) -> list[Spoken]:
+    """Return context items with their weights, as `recency_weights` of the offline evaluation gives them.
 
-    Items of the request weigh 1 each where they are asked alone. Those of the visitor's history weigh
-    exp(-rank / recency), newest first, and items of the request stand before them in rank.
+    The same numbers in plain Python: for a dozen items numpy costs five times as much.
     """
-    neighbours = model.neighbours
-    assert neighbours is not None  # noqa: S101 - the plan asks only models that have neighbours this way
-    context = [one for one in (*asked, *past) if one.row >= 0]
-    if past:
-        weights = recency_weights(len(context), float(model.parameters.get("recency", DEFAULT_RECENCY)))
-    else:
-        weights = np.ones(len(context), np.float32)
-    if len(context) == 1:
-        rows, scores = neighbours.lists.of(context[0].row)
-    else:
-        rows, scores = score_neighbours(neighbours, np.array([one.row for one in context], np.int64), weights)
-    total = float(weights.sum()) or 1.0
-    relevance = [model.relevance(score / total) for score in scores.tolist()]
-    return Candidates(model, rows.tolist(), relevance, context, weights.tolist())
+    spoken: dict[int, Spoken] = {row: (row, source, 1.0) for row, source in asked if row >= 0}
+    recency = float(model.parameters.get("recency", DEFAULT_RECENCY))
+    rank, moment = -1 if not spoken else 0, None
+    for time, row, event in past:
+        if row not in spoken:
+            if time != moment:
+                rank, moment = rank + 1, time
+            spoken[row] = (row, SOURCES[event], math.exp(-rank / recency))
+    return list(spoken.values())
 
 
-def origins(candidates: Candidates, rows: list[int]) -> dict[int, tuple[ContextItem, ...]]:
-    """Return, for each of some rows, the context items that spoke for it, strongest first.
+def _that_matter(model: PublishedModel, spoken: list[Spoken]) -> list[Spoken]:
+    """Return the items that have neighbours, without those that weigh a thousandth of the strongest and less.
 
-    Only items of the strongest one's type and source, because an answer names one type and one source.
+    They could change no more than the order of equals, and cost as much as the others.
     """
-    neighbours = candidates.model.neighbours
-    if neighbours is None or not candidates.context or not rows:
-        return {}
-    if len(candidates.context) == 1:
-        return dict.fromkeys(rows, (candidates.context[0],))
-    said = _said_for(neighbours, candidates, rows)
-    return {row: _alike([candidates.context[place] for _, place in sorted(said[row])]) for row in rows}
-
-
-def _said_for(neighbours: Neighbours, candidates: Candidates, rows: list[int]) -> dict[int, list[tuple[float, int]]]:
-    """Return, a row, (-weighted score, place in the context) of everything that spoke for it."""
-    starts, lists = neighbours.lists.starts, neighbours.lists
-    wanted = np.array(sorted(rows), np.int32)
-    said: dict[int, list[tuple[float, int]]] = {row: [] for row in rows}
-    parts = [slice(*starts[one.row : one.row + 2].tolist()) for one in candidates.context]
-    found = np.concatenate([lists.rows[part] for part in parts])
-    places = np.repeat(np.arange(len(parts)), [part.stop - part.start for part in parts])
-    hits = np.flatnonzero(wanted.take(wanted.searchsorted(found), mode="clip") == found)
-    ends = np.cumsum([0, *(part.stop - part.start for part in parts)]).tolist()
-    for hit, row, place in zip(hits.tolist(), found[hits].tolist(), places[hits].tolist(), strict=True):
-        score = float(lists.scores[parts[place].start + hit - ends[place]])
-        said[row].append((-score * candidates.weights[place], place))
-    return said
-
-
-def _alike(context: list[ContextItem]) -> tuple[ContextItem, ...]:
-    first = context[0]
-    alike = [one for one in context if one.source == first.source and one.item_type == first.item_type]
-    return tuple(alike[:ORIGIN_ITEMS])
-
-
-def users_behind(candidates: Candidates, origin: Sequence[ContextItem]) -> int:
-    """Return how many visitors stand behind a recommendation: of its origin's items, or of the whole list."""
-    if candidates.model.neighbours is not None and origin:
-        return sum(int(candidates.model.neighbours.users[one.row]) for one in origin)
-    ranking = candidates.model.ranking
-    if ranking is None:
-        return 0
-    return sum(int(ranking.users[candidates.model.list_number[key]]) for key in candidates.keys)
+    if model.neighbours is None:
+        return []
+    starts = model.neighbours.lists.starts.data
+    known = [one for one in spoken if starts[one[0]] < starts[one[0] + 1]]
+    least = known[0][2] * LEAST_WEIGHT if known else 0.0
+    return [one for one in known if one[2] > least]

@@ -36,17 +36,21 @@ def blueprint(services: Services) -> Blueprint:
 
 
 def readiness(services: Services) -> dict[str, object]:
-    """Return the state of the event log and of every website, and whether they are enough to be ready."""
-    log_problem = "" if os.access(services.home.log, os.W_OK) else "its directory cannot be written"
-    websites = {
-        one.website.name: {"publication": one.publication.id if one.publication else None, "problem": one.problem}
-        for one in services.websites.all()
+    """Return the state of the event log and of every website, and whether they are enough to be ready.
+
+    What exactly is wrong is in the log: this answer is open to everybody.
+    """
+    writable = os.access(services.home.log, os.W_OK)
+    websites: dict[str, dict[str, str | None]] = {
+        name: {"publication": None, "state": "configuration refused"} for name in services.websites.problems
     }
-    for name, problem in services.websites.problems.items():
-        websites.setdefault(name, {"publication": None, "problem": "its configuration is refused"})["problem"] = problem
-    loaded = any(state["publication"] for state in websites.values())
-    status = "ready" if loaded and not log_problem else "not ready"
-    return {"status": status, "event_log": log_problem or "ok", "websites": websites}
+    for one in services.websites.all():
+        publication = one.publication.id if one.publication else None
+        state = websites.get(one.website.name, {}).get("state") or ("publication refused" if one.problem else "ok")
+        websites[one.website.name] = {"publication": publication, "state": state if publication else "not published"}
+    ready = writable and any(state["publication"] for state in websites.values())
+    log = "ok" if writable else "cannot be written"
+    return {"status": "ready" if ready else "not ready", "event_log": log, "websites": websites}
 
 
 def _gauges(services: Services) -> list[tuple[str, str, dict[str, str], float]]:

@@ -10,14 +10,14 @@ from collections.abc import Collection, Iterator
 from operator import itemgetter
 
 from personalization_pipelines.scenarios.published import EVENTS, Publication
-from serving.question import ContextItem, LiveHistory
+from serving.question import LiveHistory
 from serving.shelf import Shelf
 
 YEAR = 365 * 24 * 3600 * 1_000_000
 """Microseconds that a visitor's blacklist and `already_consumed` last."""
 
-CONTEXT_ITEMS = 10
-"""How many of the visitor's newest distinct items serve as context (spec: scenarios, history as context)."""
+CODE_ITEMS = 10
+"""How many of the visitor's newest distinct items a history code means (spec: scenarios, history as context)."""
 
 SOURCES = {
     "click": "CLICK", "consume": "CONSUME", "buy": "BUY", "owns": "BUY", "basket": "BASKET", "wishlist": "WISHLIST",
@@ -36,6 +36,8 @@ _LISTS = {
     "WISHLIST": ("wishlist", frozenset({"wishlist", "deletefromwishlist"})),
 }
 
+_NAMES = EVENTS.__getitem__
+
 Entry = tuple[int, int, str]
 """Time (microseconds), item row, event."""
 
@@ -49,21 +51,34 @@ class Past:
         if visitor:
             rows, events, times = publication.visitors.history(visitor)
             if len(rows):
-                names = map(EVENTS.__getitem__, events.tolist())
-                entries += zip(times.tolist(), rows.tolist(), names, strict=True)
-                entries.sort(key=itemgetter(0), reverse=True)
+                published = list(zip(times.tolist(), rows.tolist(), map(_NAMES, events.tolist()), strict=True))
+                overlap = entries and entries[-1][0] < published[0][0]
+                entries += published
+                if overlap:
+                    entries.sort(key=itemgetter(0), reverse=True)
         self.entries: list[Entry] = entries
-        self._shelf = shelf
+        self._types = shelf.types
 
-    def interests(self, item_type: int) -> list[ContextItem]:
-        """Return the newest distinct items of one type that the visitor took an interest in."""
-        return self._distinct(self._of(SOURCES), item_type)
+    def interests(self, item_type: int, limit: int) -> list[Entry]:
+        """Return the newest entry of each item of one type that the visitor took an interest in."""
+        found: dict[int, Entry] = {}
+        types = self._types
+        for entry in self.entries:
+            row = entry[1]
+            if row not in found and entry[2] in SOURCES and row >= 0 and types[row] == item_type:
+                found[row] = entry
+                if len(found) == limit:
+                    break
+        return list(found.values())
 
-    def of_code(self, code: str, item_type: int) -> list[ContextItem]:
-        """Return the newest distinct items of one type that a history code (`CLICKED`, `BASKET` …) means."""
-        if code in _LISTS:
-            return self._distinct(self._still_listed(*_LISTS[code]), item_type)
-        return self._distinct(self._of(_EVENTS_OF_CODE[code]), item_type)
+    def of_code(self, code: str, item_type: int) -> list[Entry]:
+        """Return the newest entry of each item of one type that a history code (`CLICKED`, `BASKET` …) means."""
+        entries = self._still_listed(*_LISTS[code]) if code in _LISTS else self._of(_EVENTS_OF_CODE[code])
+        mine = (entry for entry in entries if entry[1] >= 0 and self._types[entry[1]] == item_type)
+        newest: dict[int, Entry] = {}
+        for entry in mine:
+            newest.setdefault(entry[1], entry)
+        return list(newest.values())[:CODE_ITEMS]
 
     def rows_since(self, events: Collection[str], since: int) -> list[int]:
         """Return the rows of all these events from a time on (microseconds)."""
@@ -80,13 +95,3 @@ class Past:
                 decided.add(entry[1])
                 if entry[2] == added:
                     yield entry
-
-    def _distinct(self, entries: Iterator[Entry], item_type: int) -> list[ContextItem]:
-        types = self._shelf.types
-        found: dict[int, ContextItem] = {}
-        for _, row, event in entries:
-            if row >= 0 and row not in found and types[row] == item_type:
-                found[row] = ContextItem(row, item_type, self._shelf.items.ids[row], SOURCES[event])
-                if len(found) == CONTEXT_ITEMS:
-                    break
-        return list(found.values())

@@ -89,5 +89,3 @@ def _live(home: Home, website: Website, visitor: str) -> LiveHistory:
         return reader.history(website.name, visitor)
     finally:
         reader.close()
-
-

@@ -11,6 +11,7 @@ import weakref
 import numpy as np
 
 from personalization_pipelines.scenarios.published import Items, Publication
+from serving.question import ContextItem
 
 FOREVER = int(np.iinfo(np.int64).max)
 KEPT_ROWS = 1 << 17
@@ -39,6 +40,10 @@ class Shelf:
             if len(self._rows) < KEPT_ROWS:
                 self._rows[item_type, item] = known
         return known
+
+    def context_item(self, row: int, source: str) -> ContextItem:
+        """Return the item of a row as something an answer starts from."""
+        return ContextItem(row, self.types[row], self.items.ids[row], source)
 
     def standing(self, now: int) -> bytes:
         """Return one byte an item row: 1 where the item is valid at `now` (µs) and on no blacklist."""

@@ -14,11 +14,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from personalization_pipelines.models.scoring import CONTEXT_ITEMS, PROFILE_ITEMS
 from personalization_pipelines.scenarios.plan import PlanCategory, PlanLevel, PlanReference, PlanScenario
 from personalization_pipelines.scenarios.published import Publication, PublishedModel
-from serving.candidates import Candidates, from_neighbours, from_ranking, origins, users_behind
+from serving.candidates import Candidates, FromNeighbours, FromRanking
 from serving.filters import Filters
-from serving.history import Past
+from serving.history import SOURCES, Entry, Past
 from serving.question import Answer, ContextItem, LiveHistory, Question, Recommended
 from serving.shelf import Ranges, Shelf, shelf_of
 
@@ -36,7 +37,7 @@ class _Composition:
     past: Past
     context: list[ContextItem]
     filters: Filters
-    picked: list[tuple[int, int, Candidates]] = field(default_factory=list)  # row, relevance, whose
+    picked: list[tuple[int, float, Candidates]] = field(default_factory=list)  # row, score, whose
     taken: set[int] = field(default_factory=set)
     levels: list[dict[str, object]] = field(default_factory=list)
     asked: bool = False
@@ -63,7 +64,8 @@ def _context_items(shelf: Shelf, scenario: PlanScenario, question: Question, pas
     """Return the request's items, then those its history codes mean, each item once."""
     found = {key: ContextItem(shelf.row(*key), *key, "REQUEST") for key in question.items}
     for code in question.histories:
-        for one in past.of_code(code, scenario.input):
+        for _, row, event in past.of_code(code, scenario.input):
+            one = shelf.context_item(row, SOURCES[event])
             found.setdefault((one.item_type, one.item), one)
     return list(found.values())
 
@@ -100,11 +102,11 @@ def _ask(made: _Composition, reference: PlanReference, paths: tuple[str, ...] | 
     model = made.publication.models[reference.model]
     if model.needs == "none":
         by_category = paths is not None and _has_category_lists(model)
-        return from_ranking(model, made.question.output_types, paths if by_category else None)
+        return FromRanking(model, made.question.output_types, paths if by_category else None)
     asked, past = _context_of(made, model, reference)
     if not asked and not past:
         return None
-    return from_neighbours(model, asked, past)
+    return FromNeighbours(model, [(one.row, one.source) for one in asked], past)
 
 
 def _has_category_lists(model: PublishedModel) -> bool:
@@ -113,31 +115,30 @@ def _has_category_lists(model: PublishedModel) -> bool:
 
 def _context_of(
     made: _Composition, model: PublishedModel, reference: PlanReference
-) -> tuple[list[ContextItem], list[ContextItem]]:
-    """Return the request's items and the visitor's items a model is asked with."""
+) -> tuple[list[ContextItem], list[Entry]]:
+    """Return the request's items and the visitor's entries a model is asked with."""
     asked = made.context if reference.context != "history" else []
     if reference.context == "items" or (reference.context == "both" and model.needs == "items" and asked):
         return asked, []
-    rows = {one.row for one in asked}
-    past = [one for one in made.past.interests(made.scenario.input) if one.row not in rows]
+    past = made.past.interests(made.scenario.input, PROFILE_ITEMS if model.needs == "history" else CONTEXT_ITEMS)
     made.used_history = made.used_history or bool(past)
     return asked, past
 
 
 def _passing(
     made: _Composition, candidates: Candidates, ranges: Ranges | None
-) -> Iterator[tuple[int, int, Candidates]]:
+) -> Iterator[tuple[int, float, Candidates]]:
     """Yield a model's candidates that may be shown and are not in the answer yet, best first."""
     taken, passes, shelf = made.taken, made.filters.passes, made.shelf
-    for row, relevance in zip(candidates.rows, candidates.relevance, strict=True):
+    for row, said in candidates.ranked():
         if row not in taken:
             if ranges is not None and not shelf.in_ranges(row, ranges):
                 made.filters.dropped[OTHER_CATEGORY] += 1
             elif passes(row):
-                yield row, relevance, candidates
+                yield row, said, candidates
 
 
-def _round_robin(made: _Composition, turns: list[tuple[Iterator[tuple[int, int, Candidates]], int]]) -> None:
+def _round_robin(made: _Composition, turns: list[tuple[Iterator[tuple[int, float, Candidates]], int]]) -> None:
     """Take one item after the other, `weight` at a turn, the first model first, until there are enough."""
     while turns:
         going = []
@@ -186,10 +187,12 @@ def _recommended(made: _Composition) -> list[Recommended]:
     by_model: dict[int, tuple[Candidates, list[int]]] = {}
     for row, _, candidates in made.picked:
         by_model.setdefault(id(candidates), (candidates, []))[1].append(row)
-    origin = {row: one for candidates, rows in by_model.values() for row, one in origins(candidates, rows).items()}
+    origin: dict[int, tuple[ContextItem, ...]] = {}
+    for candidates, rows in by_model.values():
+        origin |= candidates.origins(made.shelf, rows)
     ids, types, least, items = made.shelf.items.ids, made.shelf.types, 1000, []
-    for row, relevance, candidates in made.picked:
-        least = min(least, relevance)
+    for row, said, candidates in made.picked:
+        least = min(least, candidates.relevance(said))
         model = candidates.model
         one = Recommended(row, types[row], ids[row], model.name, model.number, least, origin.get(row, ()))
         if made.question.nearest_category:
@@ -207,7 +210,7 @@ def _explanation(made: _Composition, candidates: Candidates, one: Recommended) -
         "build": candidates.model.build_id,
         "supportingItems": [made.shelf.items.ids[item.row] for item in one.origin],
         "lists": list(candidates.keys),
-        "usersCounted": users_behind(candidates, one.origin),
+        "usersCounted": candidates.users(one.origin),
         "filtersPassed": made.filters.names(),
     }
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import yaml
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -28,7 +29,6 @@ from serving.app import create_app_with
 from serving.metrics import Metrics
 from serving.services import Services
 from serving.websites import Websites
-from tests.conftest import make_website
 from tests.scenarios import publishing
 from tests.scenarios.publishing import Item, content, neighbours, ranking
 
@@ -49,14 +49,16 @@ POPULAR = [(row, 6.0 + row) for row in (5, 4, 3, 2, 1, 0)]
 MODELS: dict[str, Ranking | Neighbours] = {
     "also_bought": RING,
     "for_you": RING,
-    "top_bought": ranking(**{
-        "site_1": POPULAR,
-        "site_2": [(7, 9.0), (6, 2.0)],
-        "category_1:/Women": [(4, 10.0), (3, 9.0), (2, 8.0), (1, 7.0), (0, 6.0)],
-        "category_1:/Women/Shirts": [(4, 10.0), (1, 7.0), (0, 6.0)],
-        "category_1:/Women/Trousers": [(3, 9.0), (2, 8.0)],
-        "category_1:/Sale": [(4, 10.0), (3, 9.0)],
-    }),
+    "top_bought": ranking(
+        **{
+            "site_1": POPULAR,
+            "site_2": [(7, 9.0), (6, 2.0)],
+            "category_1:/Women": [(4, 10.0), (3, 9.0), (2, 8.0), (1, 7.0), (0, 6.0)],
+            "category_1:/Women/Shirts": [(4, 10.0), (1, 7.0), (0, 6.0)],
+            "category_1:/Women/Trousers": [(3, 9.0), (2, 8.0)],
+            "category_1:/Sale": [(4, 10.0), (3, 9.0)],
+        }
+    ),
     "new_in": ranking(site_1=[(0, 2.0), (1, 1.0)]),
     "picks": ranking(site_1=[(2, 1.0)]),
     "never": ranking(),
@@ -83,9 +85,29 @@ SCENARIOS = {
 }
 
 
+def values(**changes: Any) -> dict[str, Any]:
+    """Return what the website's YAML says; `changes` replace top-level keys."""
+    return {
+        "website": "shop",
+        "customer_id": "00001",
+        "license_key": "1111-2222-3333-4444-5555",
+        "item_types": {1: "product", 2: "article"},
+        "models": {
+            "top_bought": {"type": "popularity", "event": "buy", "build": "every 6h"},
+            "also_bought": {"type": "also_bought"},
+            "for_you": {"type": "item_knn"},
+            "new_in": {"type": "recently_added", "build": "every 1h"},
+            "picks": {"type": "editorial", "items": [{"type": 1, "id": 3}]},
+            "never": {"type": "blacklist", "items": [{"type": 1, "id": 666}]},
+        },
+        "scenarios": SCENARIOS,
+        **changes,
+    }
+
+
 def website(**changes: Any) -> Website:
-    """Return the website; `changes` replace top-level keys of its YAML."""
-    return make_website(**{"scenarios": SCENARIOS, **changes})
+    """Return the website of `values`."""
+    return Website.model_validate(values(**changes))
 
 
 class Installation:
@@ -130,7 +152,9 @@ class Installation:
 
     def get(self, path: str, **headers: str) -> Any:
         """Return the response to `/api/v2/00001/` + path."""
-        return self.client.get(f"/api/v2/00001/{path}", headers={key.replace("_", "-"): v for key, v in headers.items()})
+        return self.client.get(
+            f"/api/v2/00001/{path}", headers={key.replace("_", "-"): v for key, v in headers.items()}
+        )
 
     def ids(self, path: str) -> list[int]:
         """Return the recommended ids of a 200 answer."""
@@ -146,11 +170,12 @@ class Installation:
             self.store.close()
 
 
-def write_yaml(home: Home, one: Website, **changes: Any) -> Path:
-    """Write a website's file as a person would (JSON is YAML)."""
-    values = json.loads(one.model_dump_json(by_alias=True, exclude_defaults=True)) | changes
-    path = home.websites / f"{one.name}.yaml"
-    path.write_text(json.dumps(values))
+def write_yaml(home: Home, **changes: Any) -> Path:
+    """Write the website's file as a person would."""
+    made = values(**changes)
+    path = home.websites / f"{made['website']}.yaml"
+    plain = json.loads(json.dumps(made)) | {"item_types": made["item_types"]}  # the reader refuses YAML's anchors
+    path.write_text(yaml.safe_dump(plain, sort_keys=False))
     return path
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from personalization_pipelines.home import Home
-from tests.serving.shopfront import HISTORIES, Installation, website
+from tests.serving.shopfront import Installation, website
 
 
 @pytest.fixture

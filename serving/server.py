@@ -1,0 +1,101 @@
+"""The server process: granian with its workers, and the follower beside them; all end together.
+
+Measured on two cores (one worker on one core): 1 thread answers recommendations fastest, tracking needs many
+threads, because one sync acknowledges all that wait for it. `THREADS` serves both.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import multiprocessing.util
+import os
+import socket
+from functools import partial
+from typing import Any
+
+from flask import Flask
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+
+from personalization_pipelines.errors import ConfigurationError
+from personalization_pipelines.events.log import repair
+from personalization_pipelines.home import Home
+from serving.follower_process import FollowerProcess
+from serving.lifetime import end_with
+
+THREADS = 32
+STOP_SECONDS = 3
+HEADER_SECONDS = 10
+MAX_HEADER_BYTES = 64 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+def serve(home: Home, *, host: str = "127.0.0.1", port: int = 8080, workers: int = 1, shop: str | None = None) -> None:
+    """Serve a home until SIGTERM or SIGINT; everything it started has ended when it returns (5 seconds at most).
+
+    Raises ConfigurationError where the port is taken or the home has no key.
+    """
+    _log_to_stderr()
+    _require(home, host, port)
+    for found in repair(home.log):
+        _log.warning("%s", found)
+    server = Granian(
+        "serving",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=THREADS,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=MAX_HEADER_BYTES),
+        websockets=False,
+        log_access=False,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        workers_kill_timeout=STOP_SECONDS,
+    )
+    follower = FollowerProcess(home)
+    server.on_startup(follower.start)
+    server.on_shutdown(follower.stop)
+    _log.warning("serving on http://%s:%d (%d %s)", host, port, workers, "worker" if workers == 1 else "workers")
+    try:
+        server.serve(target_loader=partial(load_app, home, shop, os.getpid()), wrap_loader=False)
+    finally:
+        follower.stop()
+
+
+def load_app(home: Home, shop: str | None, parent: int) -> Flask:
+    """Make the application inside a worker process, which ends with the process `parent`."""
+    end_with(parent)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nothing here multiplies matrices
+    from serving.app import create_app
+
+    app = create_app(home, shop=shop)
+    services: Any = app.extensions["personalization"]
+    multiprocessing.util.Finalize(None, services.log.close, exitpriority=10)
+    gc.freeze()  # what was imported stays: the collector need not look at it again
+    return app
+
+
+def _require(home: Home, host: str, port: int) -> None:
+    """Raise ConfigurationError with a sentence where the server could not start."""
+    if len(home.key) and not home.log.is_dir():
+        raise ConfigurationError(f"{home.log}: no event log; run `personalization init` once")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # granian binds with SO_REUSEPORT and would share the port with another server without a word.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{host}:{port} cannot be served on ({error.strerror}); choose another --port, or stop what uses it"
+        ) from error
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
