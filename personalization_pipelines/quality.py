@@ -12,6 +12,7 @@ great_expectations is imported by the first check and by nothing else: it costs 
 from __future__ import annotations
 
 import statistics
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -257,8 +258,7 @@ def _sample(connection: duckdb.DuckDBPyConnection, contract: Contract, path: Pat
 
 def _great_expectations(name: str, contract: Contract, sample: Any) -> list[CheckRow]:
     """Validate the declared suite on the sample."""
-    import great_expectations as gx
-
+    gx = _gx()
     made = [getattr(gx.expectations, kind)(**arguments) for kind, arguments in _suite(contract)]
     suite = gx.ExpectationSuite(name=name, expectations=made)
     result = _batch_definition().get_batch({"dataframe": sample}).validate(suite)
@@ -286,13 +286,25 @@ def _suite(contract: Contract) -> list[tuple[str, dict[str, Any]]]:
 
 
 @cache
+def _gx() -> Any:
+    """Import Great Expectations; version 1.24 imports a deprecated module of the standard library."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "module 'sre_", DeprecationWarning)
+        import great_expectations as gx
+    return gx
+
+
+@cache
 def _batch_definition() -> Any:
     """Return this process's one way into GX: nothing on disk, no progress bars (GX 1.24 has no telemetry)."""
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    gx = _gx()
+    from great_expectations.data_context.types import base
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    config = base.DataContextConfig(
+        store_backend_defaults=base.InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        progress_bars=base.ProgressBarsConfig(globally=False, metric_calculations=False),
+    )
+    context = gx.get_context(mode="ephemeral", project_config=config)
     asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
     return asset.add_batch_definition_whole_dataframe("whole")
 

@@ -71,11 +71,12 @@ class Column(Strict):
     @field_validator("pattern")
     @classmethod
     def _pattern(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                re.compile(value)
-            except re.error as error:
-                raise ValueError(f"{value!r} is not a regular expression: {error}") from None
+        try:
+            groups = re.compile(value or "").groups
+        except re.error as error:
+            raise ValueError(f"{value!r} is not a regular expression: {error}") from None
+        if groups:
+            raise ValueError(f"{value!r} has a group that nothing reads; write (?:…) instead of (…)")
         return value
 
     @model_validator(mode="after")

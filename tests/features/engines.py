@@ -27,7 +27,8 @@ SOURCES = """
 create temporary table lake_events (
     record_id text, received_at timestamp default '2026-03-01 00:00', time timestamp, event text default 'click',
     visitor text default 'ann', item_type integer default 1, item text default '1', quantity integer,
-    price_minor bigint, currency text default '', rating smallint, percentage smallint, categories text[], segments integer[],
+    price_minor bigint, currency text default '',
+    rating smallint, percentage smallint, categories text[], segments integer[],
     session text default '', order_id text default '', event_id text default '', scenario text default '',
     model text default '', request_uuid text default '', language text default '');
 create temporary table lake_items (

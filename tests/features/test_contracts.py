@@ -53,6 +53,7 @@ def test_every_table_is_sorted_by_all_of_its_key(name: str) -> None:
         (TABLE.replace("text,", "text, minimum: 1,"), "minimum and maximum need a number, not text"),
         (TABLE.replace("text,", "bigint, pattern: x,"), "values and pattern need a text, not bigint"),
         (TABLE.replace("text,", "text, pattern: '(',"), "'(' is not a regular expression"),
+        (TABLE.replace("text,", "text, pattern: '(a)',"), "'(a)' has a group that nothing reads"),
         (TABLE + "  expectations: [{expect: ExpectWonders}]\n", "Input should be 'ExpectTableRowCountToBeBetween'"),
         (
             TABLE + "  expectations: [{expect: ExpectColumnValueLengthsToBeBetween, arguments: {column: name}}]\n",
