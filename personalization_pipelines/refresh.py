@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,10 @@ from personalization_pipelines.errors import PermanentError
 from personalization_pipelines.graph.parts import AS_OF_TAG, REBUILD_TAG, announce, installation
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
+
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Failures are reported as sentences; the whole log of a run is in Dagit."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def refresh(
     try:
         with _instance(home, ephemeral=as_of is not None) as instance:
             result = job.execute_in_process(
-                instance=instance, tags=tags, asset_selection=selection, raise_on_error=False
+                run_config=QUIET, instance=instance, tags=tags, asset_selection=selection, raise_on_error=False
             )
     finally:
         announce.reset(token)
@@ -106,7 +109,6 @@ def _psycopg2(url: str) -> str:
 
 
 def _instance(home: Home, *, ephemeral: bool) -> dg.DagsterInstance:
-    logging.getLogger("dagster").setLevel(logging.ERROR)
     if ephemeral:
         return dg.DagsterInstance.ephemeral()
     prepare_dagster(home)

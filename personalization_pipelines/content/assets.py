@@ -1,7 +1,5 @@
 """The content stage in the graph: the catalogue and the users, as files and imports brought them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -94,7 +92,7 @@ def _result(
 def _shown(row: ImportRow) -> dict[str, Any]:
     return {
         "time": row.time,
-        "source": ", ".join(Path(file).name for file in row.source),
+        "source": ", ".join(Path(file).name for file in row.files),
         "added": row.added,
         "changed": row.changed,
         "removed": row.removed,

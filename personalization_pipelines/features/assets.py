@@ -1,7 +1,5 @@
 """The features stage in the graph: one asset a SELECT, one blocking check a contract."""
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Any
 

@@ -1,15 +1,20 @@
 """The models stage in the graph: one asset a model, built on its own `build:` schedule."""
 
-from __future__ import annotations
+from datetime import datetime
+from typing import Any
 
 import dagster as dg
 
+from personalization_pipelines.build import Build
 from personalization_pipelines.graph.automation import on_schedule
-from personalization_pipelines.graph.parts import Installation, asset, asset_check, build_of, key, step
-from personalization_pipelines.models.training import metrics_history, quality_drop, train
+from personalization_pipelines.graph.parts import Installation, asset, asset_check, build_of, image, key, preview, step
+from personalization_pipelines.graph.plots import metric_over_builds, popularity_curve
+from personalization_pipelines.models.artifact import load_model
+from personalization_pipelines.models.registry import learner
+from personalization_pipelines.models.training import ModelReport, metrics_history, quality_drop, train
 from personalization_pipelines.website import Website
 
-TABLES = ("items", "item_categories", "visitor_item_days", "visitor_items")
+SHOWN_METRICS = ("HR@10", "NDCG@10", "Recall@20", "MRR")
 
 
 def build_assets(website: Website) -> list[dg.AssetsDefinition | dg.AssetChecksDefinition]:
@@ -26,20 +31,19 @@ def _asset(website: Website, name: str) -> dg.AssetsDefinition:
     @asset(
         website,
         "models",
-        {model.type, "python"},
+        {"python", model.type},
         max(website.freshness.models, model.build.interval * 1.5),
         key=key(website, "models", name),
-        deps=[key(website, "features", table) for table in TABLES],
-        description=f"Model `{name}`: {type(model).__doc__}\n\nBuilt {model.build.text}.",
+        deps=[key(website, "features", table) for table in learner(model, website).features],
+        description=f"{type(model).__doc__}\n\nBuilt {model.build.text}.",
         automation_condition=on_schedule(model.build.cron, website.time_zone),
     )
     def learned(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult[None]:
         build = build_of(context, installation.home, website)
         with step(f"models/{name}"):
             report = train(build, name)
-        return dg.MaterializeResult(
-            metadata=_metadata(report, metrics_history(build, name)), data_version=dg.DataVersion(report.build_id)
-        )
+            metadata = {**_metadata(report), **_curve(build, name), **_evaluations(build, name)}
+        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(report.build_id))
 
     return learned
 
@@ -48,7 +52,7 @@ def _check(website: Website, name: str) -> dg.AssetChecksDefinition:
     @asset_check(
         asset=key(website, "models", name),
         name="not_worse",
-        description="HR@10 is at most 20 % below the median of the last 7 builds.",
+        description="HR@10 is at most 20 % below the median of the last 7 evaluations.",
     )
     def not_worse(context: dg.AssetCheckExecutionContext, installation: Installation) -> dg.AssetCheckResult:
         with step(f"not_worse/{name}"):
@@ -56,3 +60,47 @@ def _check(website: Website, name: str) -> dg.AssetChecksDefinition:
         return dg.AssetCheckResult(passed=drop.passed, severity=dg.AssetCheckSeverity.ERROR, description=drop.sentence)
 
     return not_worse
+
+
+def _metadata(report: ModelReport) -> dict[str, Any]:
+    counts = {"lists": report.lists, "items": report.items, "events": report.events, "users": report.users}
+    rows = [
+        {
+            "metric": name,
+            "model": report.metrics[name],
+            "95 % interval": f"{report.metrics[f'{name} low']:.4f} .. {report.metrics[f'{name} high']:.4f}",
+            "popularity": report.floor_metrics.get(name),
+        }
+        for name in SHOWN_METRICS
+        if name in report.metrics
+    ]
+    others = {name: value for name, value in report.metrics.items() if not name.startswith(SHOWN_METRICS)}
+    return {
+        "dagster/row_count": report.lists,
+        **counts,
+        **others,
+        **({"HR@10": report.metrics["HR@10"], "evaluation": preview(rows)} if rows else {}),
+        "unchanged": report.unchanged,
+        "seconds": report.seconds,
+        "preview": preview(report.preview),
+    }
+
+
+def _curve(build: Build, name: str) -> dict[str, dg.MetadataValue]:
+    ranking = load_model(build.models / name).ranking
+    if ranking is None or not len(ranking.lists):
+        return {}
+    _, scores = ranking.lists.of(0)
+    title = f"{name}: {ranking.keys[0]}"
+    return {"curve": image(popularity_curve(scores.tolist(), title), title)} if len(scores) else {}
+
+
+def _evaluations(build: Build, name: str) -> dict[str, dg.MetadataValue]:
+    history = metrics_history(build, name)
+    if not history:
+        return {}
+    times = [datetime.fromisoformat(record["as_of"]) for record in history]
+    values = [record["metrics"]["HR@10"] for record in history]
+    floors = [record["floor_metrics"].get("HR@10") for record in history]
+    title = f"{name}: HR@10 over its evaluations"
+    return {"evaluations": image(metric_over_builds(times, values, floors, title), title)}

@@ -1,7 +1,5 @@
 """The scenarios stage in the graph: all scenario outputs of a website, published together or not at all."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 
