@@ -1,0 +1,137 @@
+"""The shop in a real browser against a real server: the script, the policy and the protocol together."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from personalization_pipelines.home import Home
+from tests.scenarios.publishing import Item
+from tests.serving.shopfront import MODELS, SCENARIOS, Installation, website, write_yaml
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+OPTIONS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+SERVE = """
+import sys
+from pathlib import Path
+from personalization_pipelines.home import Home
+from serving.server import serve
+if __name__ == "__main__":
+    serve(Home(Path(sys.argv[1])), port=int(sys.argv[2]), shop="shop")
+"""
+TITLES = ["one", "two", "three", "four", "five", "six"]
+# A ring: who looked at a product gets the next two (tests/serving/shopfront.py).
+ITEMS = [Item(1, str(n), ["/Ring"], 100 * n, attributes={"title": [title]}) for n, title in enumerate(TITLES, 1)]
+ITEMS += [Item(2, "70"), Item(2, "71")]
+
+
+@pytest.fixture
+def server(home: Home, tmp_path: Path) -> Iterator[str]:
+    """The address of a server process with a shop."""
+    changes = {
+        "currency": "USD",
+        "scenarios": {name: SCENARIOS[name] for name in ("landing_page", "popular", "product_page")},
+    }
+    installation = Installation(home, website(**changes))
+    installation.publish(website(**changes), 2, items=ITEMS, models=MODELS)
+    installation.close()
+    write_yaml(home, **changes)
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    script = tmp_path / "serve.py"
+    script.write_text(SERVE)
+    root = Path(__file__).parents[2]
+    with (tmp_path / "server.txt").open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, script, home.root, str(port)], env={"PYTHONPATH": str(root)}, stdout=output, stderr=output
+        )
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _wait(address + "/readyz", process, tmp_path / "server.txt")
+            yield address
+        finally:
+            process.terminate()
+            process.wait(15)
+
+
+def _wait(address: str, process: subprocess.Popen[bytes], output: Path) -> None:
+    for _ in range(200):
+        assert process.poll() is None, output.read_text()
+        try:
+            with urllib.request.urlopen(address, timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(output.read_text())
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    """A page of a headless browser; what its console and network complain about is in `page.complaints`."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM:
+        pytest.skip("no Chromium is installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        page = browser.new_page()
+        page.complaints = []
+        page.on("console", lambda message: page.complaints.append(message.text))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on(
+            "response",
+            lambda answer: page.complaints.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
+        )
+        yield page
+        browser.close()
+
+
+def _keys(page: Any, scenario: str) -> list[str]:
+    page.wait_for_selector(f"[data-scenario={scenario}] [data-key]")
+    return [
+        card.get_attribute("data-key") for card in page.query_selector_all(f"[data-scenario={scenario}] [data-key]")
+    ]
+
+
+def test_a_visitor_clicks_through_the_shop_and_the_boxes_follow(server: str, page: Any) -> None:
+    page.goto(server + "/demo/")
+    assert _keys(page, "popular")[0] == "1:6"
+
+    with page.expect_request(lambda request: "/clickrecommended/" in request.url):
+        page.click("[data-scenario=popular] [data-key='1:3']")
+    page.wait_for_selector("[data-product='1:3']")
+    assert _keys(page, "product_page")[:2] == ["1:4", "1:5"]  # the ring around 3
+
+    page.click("[data-do=basket]")
+    page.wait_for_function("document.querySelector('[data-count]').textContent === '1'")
+    page.wait_for_timeout(1500)
+    page.goto(server + "/demo/")
+    assert "1:4" in _keys(page, "landing_page")[:2]  # for_you follows the basket
+    assert "put in the basket" in page.inner_text("main")
+
+    page.click("[data-scenario=landing_page] [data-why]")
+    page.wait_for_selector("[data-scenario=landing_page] [data-reasons] ol li")
+    reasons = page.inner_text("[data-scenario=landing_page] [data-reasons]")
+    assert "curl 'http://" in reasons
+    assert "for_you (item_knn)" in reasons
+
+    page.click(".cart")
+    page.wait_for_selector("[data-line='1:3']")
+    with page.expect_request(lambda request: "/buy/" in request.url and "fullprice=3.00USD" in request.url):
+        page.click("[data-do=checkout]")
+    page.wait_for_url("**/demo/")
+    page.wait_for_selector("[data-scenario=landing_page] [data-key]")
+    assert page.inner_text("[data-count]") == "0"
+    assert page.complaints == []
