@@ -7,6 +7,7 @@ Canonical columns that the file already has under their own name need no line.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files as package_files
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from personalization_pipelines.content.report import Kind
@@ -77,12 +80,22 @@ class Condition(Strict):
     def _one_test(self) -> Condition:
         if len(self.test) != 1:
             raise ValueError("expected exactly one of equals, starts_with, matches, below, at_most, above, missing")
+        if self.matches is not None:
+            _check_pattern(self.matches)
         return self
 
     @property
     def test(self) -> dict[str, Any]:
         """The one test that is given, by its name."""
         return self.model_dump(exclude={"column", "reason"}, exclude_none=True)
+
+
+def _check_pattern(pattern: str) -> None:
+    """Refuse what Arrow's RE2 refuses, which is more than Python's `re` does."""
+    try:
+        pc.match_substring_regex(pa.scalar(""), pattern)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{pattern!r} is no regular expression ({error})") from None
 
 
 class Joined(Strict):
@@ -115,6 +128,15 @@ class Csv(Strict):
 
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     encoding: str = "utf-8"
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding(cls, value: str) -> str:
+        try:
+            codecs.lookup(value)
+        except LookupError:
+            raise ValueError(f"{value!r} is no encoding; expected a name like utf-8 or latin-1") from None
+        return value
 
 
 class Mapping(Strict):

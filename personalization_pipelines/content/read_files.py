@@ -123,7 +123,7 @@ class SourceFile:
     def _csv_options(self, wanted: list[str]) -> tuple[Any, Any, Any]:
         return (
             pyarrow.csv.ReadOptions(block_size=CSV_BLOCK_BYTES, encoding=self.csv.encoding),
-            pyarrow.csv.ParseOptions(delimiter=self._delimiter(), newlines_in_values=True),
+            pyarrow.csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
             pyarrow.csv.ConvertOptions(
                 column_types=dict.fromkeys(wanted, pa.string()),
                 include_columns=wanted,
@@ -133,7 +133,9 @@ class SourceFile:
             ),
         )
 
-    def _delimiter(self) -> str:
+    @property
+    def delimiter(self) -> str:
+        """What separates the values of a CSV: the mapping's, else a tab in a `.tsv` file."""
         return "\t" if ".tsv" in self.path.suffixes and self.csv.delimiter == "," else self.csv.delimiter
 
     def _jsonl(self, wanted: list[str], typed: set[str]) -> Iterator[pa.RecordBatch]:
@@ -171,7 +173,7 @@ def open_file(path: Path, options: Csv) -> SourceFile:
             source = SourceFile(path, form, [], None, options)
             columns, rows = (_csv_header(source) if form == "csv" else _json_keys(path)), None
     except (pa.ArrowException, OSError, UnicodeError) as error:
-        raise ImportRefused(f"{path}: cannot be read as {form} ({_unreadable(error, form, options)})") from None
+        raise ImportRefused(f"{path}: cannot be read as {form} ({_unreadable(error)})") from None
     _check_header(path, columns)
     return SourceFile(path, form, columns, rows, options)
 
@@ -203,11 +205,14 @@ def _beginning(path: Path, size: int) -> bytes:
 
 def _csv_header(source: SourceFile) -> list[str]:
     data = _beginning(source.path, MAX_HEADER_BYTES)
-    text = codecs.getincrementaldecoder(source.csv.encoding)().decode(data).removeprefix("\ufeff")
+    text = codecs.getincrementaldecoder(source.csv.encoding)("replace").decode(data).removeprefix("\ufeff")
     try:
-        return next(csv.reader(io.StringIO(text), delimiter=source._delimiter()), [])
+        header = next(csv.reader(io.StringIO(text), delimiter=source.delimiter), [])
     except csv.Error as error:
         raise ImportRefused(f"{source.path}: the first line cannot be read ({error})") from None
+    if any("\ufffd" in name for name in header):
+        raise ImportRefused(f"{source.path}: {_encoding_reason(source.csv)}")
+    return header
 
 
 def _json_keys(path: Path) -> list[str]:
@@ -228,20 +233,22 @@ def _json_keys(path: Path) -> list[str]:
     return list(keys)
 
 
-def _unreadable(error: Exception, form: Format, options: Csv) -> str:
-    if isinstance(error, UnicodeError):
-        return f"its text is not {options.encoding if form == 'csv' else 'utf-8'}"
-    return _first_line(error)
+def _unreadable(error: Exception) -> str:
+    return "its text is not utf-8" if isinstance(error, UnicodeError) else _first_line(error)
 
 
 def _csv_reason(error: Exception, options: Csv) -> str:
     if counts := _COUNTS.search(str(error)):
-        return f"a row has {counts[2]} values where the header has {counts[1]}"
+        return f"a row has {counts[2]} values where the header has {counts[1]}, or a quote is never closed"
     if isinstance(error, UnicodeError) or "UTF8" in str(error) or "UTF-8" in str(error):
-        return f"its text is not {options.encoding}; name its encoding in the mapping (`csv: {{encoding: latin-1}}`)"
+        return _encoding_reason(options)
     if "straddl" in str(error) or "block size" in str(error):
         return f"a row is longer than {CSV_BLOCK_BYTES >> 20} MiB, or a quote is never closed"
     return "it is no readable CSV"
+
+
+def _encoding_reason(options: Csv) -> str:
+    return f"its text is not {options.encoding}; name its encoding in the mapping (`csv: {{encoding: latin-1}}`)"
 
 
 def _json_reason(error: Exception) -> str:

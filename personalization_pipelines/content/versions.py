@@ -83,13 +83,13 @@ class VersionedTable:
         temporary = self.directory / f"{name}.tmp"
         pq.write_table(table.cast(self.schema), temporary, compression="zstd")
         _sync(temporary)
-        temporary.replace(self.directory / name)
+        _rename(temporary, self.directory / name)
         version = Version(name, imported_at, import_id, table.num_rows)
         manifest = self.directory / f"{MANIFEST}.tmp"
         manifest.write_bytes(msgspec.json.format(msgspec.json.encode([*versions, version]), indent=1))
         _sync(manifest)
         _sync(self.directory)
-        manifest.replace(self.directory / MANIFEST)
+        _rename(manifest, self.directory / MANIFEST)
         _sync(self.directory)
         return version
 
@@ -98,6 +98,10 @@ class VersionedTable:
         for path in self.directory.iterdir():
             if path.suffix in (".parquet", ".tmp") and path.name not in listed:
                 path.unlink()
+
+
+def _rename(old: Path, new: Path) -> None:
+    old.replace(new)
 
 
 def _sync(path: Path) -> None:
