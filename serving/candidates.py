@@ -38,6 +38,7 @@ class FromRanking:
         else:
             keys = [category_key(item_type, path) for item_type in types for path in paths]
         self.keys = tuple(key for key in keys if key in model.list_number)
+        self.by_category = paths is not None
 
     def ranked(self) -> Iterator[tuple[int, float]]:
         """Yield item rows, best first, each with its relevance."""
@@ -82,6 +83,7 @@ class FromNeighbours:
     """
 
     keys: tuple[str, ...] = ()
+    by_category = False
 
     def __init__(self, model: PublishedModel, asked: Sequence[tuple[int, str]], past: Sequence[Entry]) -> None:
         self.model = model

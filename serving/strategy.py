@@ -77,7 +77,7 @@ def _ask_level(made: _Composition, level: PlanLevel) -> None:
         candidates = _ask(made, reference, paths)
         if candidates is not None:
             made.asked = True
-            ranges = None if paths is None or candidates.keys else made.shelf.ranges(paths)
+            ranges = None if paths is None or candidates.by_category else made.shelf.ranges(paths)
             turns.append((_passing(made, candidates, ranges), reference.weight))
     before, dropped = len(made.picked), made.filters.dropped.copy()
     _round_robin(made, turns)

@@ -1,0 +1,80 @@
+"""Whether a process can answer, and what it counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from personalization_pipelines.home import Home
+from serving.metrics import BUCKETS, Metrics
+from tests.serving.shopfront import Installation, website
+
+
+@pytest.fixture
+def shop(home: Home) -> Iterator[Installation]:
+    made = Installation(home, website())
+    yield made
+    made.close()
+
+
+def test_a_process_lives(shop: Installation) -> None:
+    assert shop.client.get("/healthz").json == {"status": "ok"}
+
+
+def test_ready_means_something_is_published_and_events_can_be_stored(shop: Installation) -> None:
+    response = shop.client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json["websites"]["shop"]["publication"].startswith("20260301T")
+    assert str(shop.home.root) not in response.text
+
+
+def test_not_ready_before_anything_is_published(home: Home) -> None:
+    shop = Installation(home)
+    shop.websites["shop"] = website()
+    shop.app = shop._app()
+    response = shop.app.test_client().get("/readyz")
+    assert response.status_code == 503
+    assert response.json["websites"] == {"shop": {"publication": None, "state": "not published"}}
+    answer = shop.app.test_client().get("/api/v2/00001/ann/popular")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+    shop.close()
+
+
+def test_metrics_count_answers_by_endpoint_status_and_scenario(shop: Installation) -> None:
+    for path in ("ann/popular", "ann/popular", "ann/nothing", "not_defined/only_neighbours"):
+        shop.get(path)
+    shop.client.post("/api/00001/click/ann/1/1")
+    response = shop.client.get("/metrics")
+    assert response.content_type.startswith("text/plain; version=0.0.4")
+    lines = [
+        line.replace(line[line.index("worker=") : line.rindex("}")], "")
+        for line in response.text.splitlines()
+        if "worker=" in line
+    ]
+    for expected in (
+        'personalization_requests_total{endpoint="recommendations",status="200",} 2',
+        'personalization_requests_total{endpoint="recommendations",status="404",} 1',
+        'personalization_requests_total{endpoint="tracking",status="204",} 1',
+        'personalization_recommendations_total{website="shop",scenario="popular",} 2',
+        'personalization_recommendations_impossible_total{website="shop",scenario="only_neighbours",} 1',
+        'personalization_events_acknowledged_total{website="shop",event="click",} 1',
+        'personalization_request_seconds_count{endpoint="recommendations",} 4',
+    ):
+        assert expected in lines, response.text
+    assert any(line.startswith('personalization_publication_age_seconds{website="shop",}') for line in lines)
+
+
+def test_histogram_buckets_add_up() -> None:
+    metrics = Metrics()
+    for seconds in (0.0001, 0.0005, 0.002, 5.0):
+        metrics.answered("x", 200, seconds)
+    rows = [line for line in metrics.text([]).splitlines() if line.startswith("personalization_request_seconds_bucket")]
+    assert [int(row.rsplit(" ", 1)[1]) for row in rows] == [2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4]
+    assert len(rows) == len(BUCKETS) + 1
+
+
+def test_label_values_cannot_break_a_line() -> None:
+    metrics = Metrics()
+    metrics.count("live_store_unavailable", 'a"b\\c\nd')
+    assert r'{website="a\"b\\c\nd",' in metrics.text([])
