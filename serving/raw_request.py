@@ -7,13 +7,25 @@ comes from WSGI already percent-decoded (PEP 3333), so an encoded slash is a sla
 from __future__ import annotations
 
 import re
-from typing import Any
+import threading
+from typing import Any, BinaryIO
 from urllib.parse import quote, unquote_to_bytes
 
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, RequestURITooLarge, UnsupportedMediaType
+from werkzeug.exceptions import (
+    BadRequest,
+    LengthRequired,
+    RequestEntityTooLarge,
+    RequestURITooLarge,
+    ServiceUnavailable,
+    UnsupportedMediaType,
+)
 
 MAX_URL_BYTES = 8192
 FORM = "application/x-www-form-urlencoded"
+MAX_BODIES_AT_ONCE = 16
+"""Half of the server's threads: a body that arrives slowly keeps one, and requests without a body need the rest."""
+BODY_PATIENCE = 0.05
+_BODIES = threading.BoundedSemaphore(MAX_BODIES_AT_ONCE)
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
@@ -36,8 +48,8 @@ def decode_path(environ: dict[str, Any]) -> str:
 def parse_parameters(environ: dict[str, Any], max_body: int) -> dict[str, list[str]]:
     """Return the parameters of query and form body: lower-case name to its values, in order.
 
-    Empty and doubled `&` and empty values count as not given. 400 malformed, 413 body over `max_body`
-    bytes, 415 body that is no form.
+    Empty and doubled `&` and empty values count as not given. 400 malformed, 415 body that is no form,
+    411, 413 and 503 as `read_body` says.
     """
     parameters: dict[str, list[str]] = {}
     if query := environ.get("QUERY_STRING"):
@@ -50,17 +62,34 @@ def parse_parameters(environ: dict[str, Any], max_body: int) -> dict[str, list[s
 
 
 def read_body(environ: dict[str, Any], limit: int) -> bytes:
-    """Return the request's body, at most `limit` bytes of it (413 beyond)."""
-    declared = environ.get("CONTENT_LENGTH") or ""
-    if declared and not _DIGITS.fullmatch(declared):
+    """Return the request's body of at most `limit` bytes.
+
+    413 beyond the limit; 411 without a length, for then a body that broke off would look like a whole one;
+    400 if it did break off; 503 while too many bodies are being received.
+    """
+    declared = environ.get("CONTENT_LENGTH") or "0"
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        raise LengthRequired("body without Content-Length: expected it.")
+    if not _DIGITS.fullmatch(declared):
         raise BadRequest(f"Content-Length {declared[:40]!r}: expected a number.")
-    length = int(declared or 0)
-    if length <= limit:
-        terminated = environ.get("wsgi.input_terminated")
-        body: bytes = environ["wsgi.input"].read(limit + 1 if terminated and not declared else length)
-        if len(body) <= limit:
-            return body
-    raise RequestEntityTooLarge(f"body of more than {limit} bytes: expected at most that.")
+    length = int(declared)
+    if length > limit:
+        raise RequestEntityTooLarge(f"body of {length} bytes: expected at most {limit}.")
+    if not length:
+        return b""
+    body = _receive(environ["wsgi.input"], length)
+    if len(body) < length:
+        raise BadRequest(f"body of {len(body)} bytes: expected {length}, as Content-Length says.")
+    return body
+
+
+def _receive(stream: BinaryIO, length: int) -> bytes:
+    if not _BODIES.acquire(timeout=BODY_PATIENCE):
+        raise ServiceUnavailable("the server is receiving as many bodies as it can: send again later.", retry_after=1)
+    try:
+        return stream.read(length)
+    finally:
+        _BODIES.release()
 
 
 def checked(raw: str, what: str) -> str:

@@ -27,7 +27,7 @@ from personalization_pipelines.events.event import encode
 from personalization_pipelines.events.judge import EVENT_WORDS, Call, Refuse, judge
 from personalization_pipelines.events.log import EventLog
 from serving.metrics import Metrics
-from serving.problems import CONTENT_TYPE, log_unexpected, problem_body
+from serving.problems import CONTENT_TYPE, RETRY_AFTER, log_unexpected, problem_body
 from serving.raw_request import check_url_length, decode_path, parse_parameters
 
 if TYPE_CHECKING:
@@ -85,10 +85,10 @@ class Tracker:
         try:
             answer = self._answer(environ)
         except HTTPException as error:
-            answer = _problem(error.code or 400, "", error.description or "")
+            answer = _problem(error.code or 400, "", error.description or "", *_retry(error.code))
         except LogUnavailable as error:
             self._say_once(str(error))
-            answer = _problem(503, "", f"The event was not stored: {error}.", ("Retry-After", "1"))
+            answer = _problem(503, "", f"The event was not stored: {error}.", *_retry(503))
         except Exception as error:  # noqa: BLE001 - the last line of defence: no call may get a traceback
             log_unexpected(error)
             answer = _problem(500, "", "The server made an error, which it has logged; the event was not stored.")
@@ -173,6 +173,10 @@ def _wants_image(accept: str) -> bool:
         return False
     ranges = [part.replace(" ", "").lower() for part in accept.split(",")]
     return any(part.startswith("image/") and not part.endswith((";q=0", ";q=0.0")) for part in ranges)
+
+
+def _retry(status: int | None) -> list[tuple[str, str]]:
+    return list(RETRY_AFTER.items()) if status == 503 else []
 
 
 def _problem(status: int, title: str, detail: str, *headers: tuple[str, str]) -> Answer:

@@ -6,7 +6,9 @@ import errno
 import io
 import logging
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -22,6 +24,7 @@ from personalization_pipelines.events.event import Event, decode
 from personalization_pipelines.events.log import Disk, EventLog, SegmentLog, read_records, segments
 from personalization_pipelines.identifiers import pseudonym
 from serving import problems
+from serving.raw_request import MAX_BODIES_AT_ONCE
 from serving.tracking import MAX_BODY_BYTES, PIXEL, tracking_blueprint
 from tests.benchmarks.tracking_server import KEY, OneWebsite
 from tests.conftest import make_website
@@ -210,23 +213,55 @@ def test_a_user_that_is_not_utf8_is_refused_not_repaired(log: SegmentLog, tmp_pa
 def test_a_body_larger_than_allowed_or_of_another_type_is_refused(client: FlaskClient, tmp_path: Path) -> None:
     path = "/api/00001/click/ann/1/5"
     form = {"content_type": "application/x-www-form-urlencoded"}
-    assert_problem(client.post(path, data=b"a=" + b"x" * MAX_BODY_BYTES, **form), 413, "body of more than 65536 bytes")
+    assert_problem(
+        client.post(path, data=b"a=" + b"x" * MAX_BODY_BYTES, **form),
+        413,
+        "body of 65538 bytes: expected at most 65536",
+    )
     assert_problem(client.post(path, data=b'{"lang":"eng-GB"}', content_type="application/json"), 415, "expected appl")
     assert_problem(client.post(path, data=b"lang=%FF", **form), 400, "expected UTF-8")
     assert stored(tmp_path) == []
     assert client.post(path, data=b"a=" + b"x" * (MAX_BODY_BYTES - 2), **form).status_code == 204
 
 
-def test_a_body_without_a_length_is_bounded_too(log: SegmentLog) -> None:
-    body = {
-        "body": b"a=" + b"x" * MAX_BODY_BYTES,
-        "wsgi.input_terminated": True,
-        "CONTENT_TYPE": "application/x-www-form-urlencoded",
-    }
-    assert raw(make_app(log), b"/api/00001/click/ann/1/5", b"", "POST", **body)[0] == 413
-    body["body"] = b"lang=eng-GB"
-    assert raw(make_app(log), b"/api/00001/click/ann/1/5", b"", "POST", **body)[0] == 204
-    assert raw(make_app(log), b"/api/00001/click/ann/1/5", b"", "POST", CONTENT_LENGTH="-1")[0] == 400
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"CONTENT_LENGTH": "11"}, 204),
+        ({"CONTENT_LENGTH": "12"}, 400),
+        ({"CONTENT_LENGTH": "-1"}, 400),
+        ({"CONTENT_LENGTH": "\u0661"}, 400),
+        ({"CONTENT_LENGTH": "9" * 30}, 400),
+        ({"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}, 411),
+    ],
+)
+def test_a_body_is_read_only_as_long_as_it_says_it_is(log: SegmentLog, headers: dict[str, Any], status: int) -> None:
+    more = {"body": b"lang=eng-GB", "CONTENT_TYPE": "application/x-www-form-urlencoded", **headers}
+    assert raw(make_app(log), b"/api/00001/click/ann/1/5", b"", "POST", **more)[0] == status
+
+
+def test_slow_bodies_leave_threads_for_requests_without_one(log: SegmentLog, tmp_path: Path) -> None:
+    class SlowBody(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            reading.release()
+            assert go_on.wait(20)
+            return b"lang=eng-GB"
+
+    reading, go_on = threading.Semaphore(0), threading.Event()
+    app = make_app(log)
+    slow = {"wsgi.input": SlowBody(), "CONTENT_LENGTH": "11", "CONTENT_TYPE": "application/x-www-form-urlencoded"}
+    with ThreadPoolExecutor(MAX_BODIES_AT_ONCE) as pool:
+        waiting = [
+            pool.submit(raw, app, b"/api/00001/click/slow/1/5", b"", "POST", **slow) for _ in range(MAX_BODIES_AT_ONCE)
+        ]
+        for _ in waiting:
+            assert reading.acquire(timeout=20)
+        status, headers, _ = raw(app, b"/api/00001/click/ann/1/5", b"", "POST", **slow)
+        assert (status, headers["retry-after"]) == (503, "1")
+        assert raw(app, b"/api/00001/click/ann/1/5", b"")[0] == 204
+        go_on.set()
+        assert {one.result(20)[0] for one in waiting} == {204}
+    assert len(stored(tmp_path)) == MAX_BODIES_AT_ONCE + 1
 
 
 def test_a_failing_disk_is_told_and_nothing_is_acknowledged_any_more(
