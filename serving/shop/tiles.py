@@ -64,7 +64,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("baby", "baby infant diaper"),
     ("paw", "cat dog pet kitty"),
     ("pizza", "pizza"),
-    ("ice", "ice cream novelties"),
+    ("ice", "gelato novelties sherbts"),
     ("cheese", "cheese cheeses"),
     ("egg", "egg eggs"),
     ("cup", "coffee tea cocoa"),
@@ -75,8 +75,8 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("candy", "candy chocolate cookie cookies gum"),
     ("snack", "snack snacks snk crackers chips popcorn pretzels nuts"),
     ("fish", "seafood fish shrimp tuna salmon"),
-    ("meat", "meat beef pork chicken bacon sausage lunchmeat hot turkey ham poultry lamb deli"),
     ("bread", "bread baked bakery buns rolls dough bagels cake cakes muffin pastry pie pies baking donuts sweet"),
+    ("meat", "meat beef pork chicken bacon sausage lunchmeat turkey ham poultry lamb deli"),
     ("frozen", "frozen frzn ice"),
     ("box", "cereal breakfast pasta noodles rice dinner mixes mix mxs dry hispanic sugars flour spices"),
     ("apple", "fruit apple apples berries grapes citrus melons bananas stone tropical pears"),
@@ -125,7 +125,9 @@ def _drawing(card: Card) -> str | None:
     """Return the drawing's name: looked for in the title, then in the categories from the inner to the outer."""
     for text in (card.title, *reversed(card.category.split("/"))):
         found = {
-            _KNOWN[word] for word in _TEXT_WORDS.findall(text.lower().replace("hot dog", "sausage")) if word in _KNOWN
+            _KNOWN[word]
+            for word in _TEXT_WORDS.findall(text.lower().replace("hot dog", "sausage").replace("ice cream", "gelato"))
+            if word in _KNOWN
         }
         if found:
             return min(found, key=_ORDER.__getitem__)
