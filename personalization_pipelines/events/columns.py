@@ -17,6 +17,7 @@ import pyarrow as pa
 from personalization_pipelines.events.event import Event, decode
 from personalization_pipelines.events.schema import EVENT_SCHEMA, QUARANTINE_SCHEMA
 
+CHUNK = 4096  # records turned into columns at a time: more live objects would keep Python's collector busy
 LATEST = 4_102_444_800_000_000  # 2100-01-01: a later time is an error, and Python's dates end in 9999
 # How every record begins that `events.event.encode` made: other websites' need not be decoded.
 _BEGINNING = re.compile(rb'\{"website":"([a-z][a-z0-9-]{0,62})"')
@@ -51,14 +52,16 @@ class Columns:
         self._website = website
         self._now = now
         self._own = b'{"website":"%b"' % website.encode()
-        self._records: list[tuple[str, Event, bytes]] = []
+        self._record_ids: list[str] = []
+        self._events: list[Event] = []
+        self._payloads: list[bytes] = []
         self._tables: list[pa.Table] = []
         self._rejected: list[Rejected] = []
         self._rows = 0
 
     def __len__(self) -> int:
         """Rows of both kinds collected since the last `take`."""
-        return self._rows + len(self._records) + len(self._rejected)
+        return self._rows + len(self._rejected)
 
     def add(self, segment: str, records: Iterable[tuple[int, bytes]]) -> None:
         """Collect one segment's records, given as (offset, payload)."""
@@ -66,11 +69,13 @@ class Columns:
         for offset, payload in records:
             if payload.startswith(own) or _owner(payload) in (website, None):
                 self._add_own(f"{segment}:{offset}", payload)
+                if len(self._events) == CHUNK:
+                    self._flush()
         self._flush()
 
     def take(self) -> tuple[pa.Table, pa.Table]:
         """Return what was collected, as rows of EVENT_SCHEMA and of QUARANTINE_SCHEMA, and forget it."""
-        events = pa.concat_tables([EVENT_SCHEMA.empty_table(), *self._tables])
+        events = pa.concat_tables([EVENT_SCHEMA.empty_table(), *self._tables]).combine_chunks()
         columns = list(zip(*self._rejected, strict=True)) or [()] * len(QUARANTINE_SCHEMA)
         quarantined = pa.table(
             [pa.array(column, field.type) for column, field in zip(columns, QUARANTINE_SCHEMA, strict=True)],
@@ -90,23 +95,25 @@ class Columns:
         elif event.website != self._website:
             self._reject(record_id, payload, f"unreadable: names two websites, the second is {event.website[:63]!r}")
         else:
-            self._records.append((record_id, event, payload))
+            self._record_ids.append(record_id)
+            self._events.append(event)
+            self._payloads.append(payload)
 
     def _flush(self) -> None:
         """Turn the collected events into columns; where that fails, one by one, to find the bad ones."""
-        records, self._records = self._records, []
-        if not records:
-            return
+        record_ids, events, payloads = self._record_ids, self._events, self._payloads
+        self._record_ids, self._events, self._payloads = [], [], []
         try:
-            tables = [_table(records)]
+            tables = [_table(record_ids, events)] if events else []
         except (ValueError, OverflowError, TypeError):
-            tables = [table for record in records if (table := self._one(*record)) is not None]
+            one_by_one = map(self._one, record_ids, events, payloads)
+            tables = [table for table in one_by_one if table is not None]
         self._tables += tables
         self._rows += sum(table.num_rows for table in tables)
 
     def _one(self, record_id: str, event: Event, payload: bytes) -> pa.Table | None:
         try:
-            return _table([(record_id, event, payload)])
+            return _table([record_id], [event])
         except (ValueError, OverflowError, TypeError) as error:
             self._reject(record_id, payload, f"out of bounds: {error}")
             return None
@@ -132,15 +139,13 @@ def _owner(payload: bytes) -> str | None:
         return None
 
 
-def _table(records: Sequence[tuple[str, Event, bytes]]) -> pa.Table:
+def _table(record_ids: Sequence[str], events: Sequence[Event]) -> pa.Table:
     """Return events as columns; ValueError or OverflowError if a value does not fit its column."""
-    events = [event for _, event, _ in records]
-    arrays = [pa.array([record_id for record_id, _, _ in records], pa.string())]
-    arrays += [_array(name, events) for name in _NAMES]
+    arrays = [pa.array(record_ids, pa.string()), *(_array(name, events) for name in _NAMES)]
     return pa.table(arrays, EVENT_SCHEMA)
 
 
-def _array(name: str, events: list[Event]) -> pa.Array:
+def _array(name: str, events: Sequence[Event]) -> pa.Array:
     values = list(map(_GETTERS[name], events))
     if name in ("received_at", "time") and (min(values) < 0 or max(values) >= LATEST):
         raise ValueError(f"{name} is not a time between 1970 and 2100")

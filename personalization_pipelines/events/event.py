@@ -7,7 +7,7 @@ import msgspec
 MICROSECONDS = 1_000_000
 
 
-class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A valid event. `judge` (tracker) and the imports make them; nothing downstream checks again.
 
     Times are microseconds since 1970 in UTC. `visitor` is the pseudonym (22 characters of base64url)

@@ -26,7 +26,7 @@ from personalization_pipelines.events.tail import Position, Span, Tail
 from personalization_pipelines.home import Home
 
 POLL_SECONDS = 0.05
-BATCH_RECORDS = 10_000
+BATCH_RECORDS = 20_000
 FIRST_RETRY, LONGEST_RETRY = 0.1, 5.0
 DEFAULT_RETENTION = timedelta(days=35)
 FORGET_EVERY = 3600 / SHARES  # seconds: every visitor is looked at once an hour
@@ -80,7 +80,7 @@ class Follower:
         self._share, self._next_share, self._next_views = 0, 0.0, 0.0
 
     def apply_unread(self) -> int:
-        """Apply one batch of what is unread, about 10,000 records; return how many, 0 if there was nothing."""
+        """Apply one batch of what is unread, about 20,000 records; return how many, 0 if there was nothing."""
         events: list[Event] = []
         moved: dict[str, Position] = {}
         records = 0

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -40,7 +41,7 @@ from personalization_pipelines.fingerprint import fingerprint
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 
-SPAN_RECORDS = 50_000
+SPAN_RECORDS = 10_000
 
 
 def ingest(
@@ -175,7 +176,7 @@ def _filled(tables: Iterable[pa.Table], import_id: str, arrival: int) -> Iterato
     first = 0
     for table in tables:
         rows = table.num_rows
-        numbers = pa.array(range(first, first + rows), pa.int64()).cast(pa.string())
+        numbers = pa.array(np.arange(first, first + rows)).cast(pa.string())
         known = {
             "record_id": pc.binary_join_element_wise(f"import-{import_id}", numbers, ":"),
             "received_at": pa.repeat(pa.scalar(arrival, pa.int64()), rows).cast(pa.timestamp("us")),

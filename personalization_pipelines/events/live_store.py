@@ -1,7 +1,7 @@
 """The live store as its one writer sees it: batches of events, each applied together with the log positions.
 
-The store is bounded: the follower forgets what is older than the retention, and of one visitor about the
-newest 500 events stay. It can be rebuilt from the log, so a commit need not wait for the disk; positions and
+The store is bounded: the follower forgets, every hour, what is older than the retention and all but about the
+newest 500 events of one visitor. It can be rebuilt from the log, so a commit need not wait for the disk; positions and
 events are in one transaction and never disagree.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import string
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -27,8 +26,6 @@ from personalization_pipelines.events.tail import Position
 VIEW_EVENTS = frozenset({"click", "consume"})
 VIEW_MICROSECONDS = 24 * 3600 * 1_000_000
 NEWEST_PER_VISITOR = 500
-PRUNE_EVERY = 100  # events of one visitor between two looks at how many there are
-COUNTED_VISITORS = 100_000
 # First characters of a visitor (base64url), in byte order: 64 shares of about the same size.
 ALPHABET = sorted("-_" + string.digits + string.ascii_letters)
 SHARES = len(ALPHABET)
@@ -40,6 +37,14 @@ POSTGRES_OPTIONS = {
     "tcp_user_timeout": 15_000,
     "options": "-c synchronous_commit=off",
 }
+# Checkpoints every 32 MiB: a page that many visitors share is then written once instead of many times.
+SQLITE_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=NORMAL",
+    "cache_size=-65536",
+    "busy_timeout=5000",
+    "wal_autocheckpoint=8192",
+)
 # What the database says about the data, not about itself: such an event is skipped, nothing is retried.
 _DATA_ERRORS = (sa.exc.DataError, sa.exc.IntegrityError, OverflowError, ValueError)
 
@@ -59,7 +64,6 @@ class LiveStore:
         self._upsert_views = tables.upsert_views(self._dialect)
         self._upsert_positions = tables.upsert_positions(self._dialect)
         self._delete_beyond = tables.delete_beyond(NEWEST_PER_VISITOR)
-        self._since_pruned: Counter[tuple[str, str]] = Counter()
         with self._transaction() as connection:
             tables.metadata.create_all(connection)
 
@@ -95,15 +99,14 @@ class LiveStore:
         return found[1:]
 
     def forget_before(self, time: int, website: str | None = None, share: int | None = None) -> int:
-        """Delete events from before `time` (microseconds UTC); return how many.
+        """Delete events from before `time` (microseconds UTC), and of one visitor all but about 500; return how many.
 
         `share` (0 to 63) looks at one 64th of the visitors, so that no transaction takes long.
         """
         forgotten = 0
         for name in [website] if website is not None else self.websites():
             for number in range(SHARES) if share is None else [share]:
-                with self._transaction() as connection:
-                    forgotten += connection.execute(_forget(name, number, time)).rowcount
+                forgotten += self._forget(name, number, time)
         return forgotten
 
     def forget_views(self, time: int) -> int:
@@ -124,18 +127,17 @@ class LiveStore:
             write_rows(connection, tables.visitor_events, self._insert_events, rows)
             write_rows(connection, tables.item_views, self._upsert_views, _views(known))
             write_rows(connection, tables.follower_positions, self._upsert_positions, moved)
-            self._prune(connection, known)
 
-    def _prune(self, connection: sa.Connection, events: Sequence[Event]) -> None:
-        """Bound what one visitor has: look at those with many new events."""
-        counts = self._since_pruned
-        counts.update((event.website, event.visitor) for event in events)
-        for website, visitor in {(event.website, event.visitor) for event in events}:
-            if counts[website, visitor] >= PRUNE_EVERY:
-                connection.execute(self._delete_beyond, {"one_website": website, "one_visitor": visitor})
-                del counts[website, visitor]
-        if len(counts) > COUNTED_VISITORS:
-            counts.clear()
+    def _forget(self, website: str, share: int, time: int) -> int:
+        table = tables.visitor_events.c
+        mine = tables.in_share(website, ALPHABET[share] if share else "", ALPHABET[share + 1 : share + 2])
+        with self._transaction() as connection:
+            forgotten = connection.execute(sa.delete(tables.visitor_events).where(*mine, table.time < time)).rowcount
+            counts = sa.select(table.visitor).where(*mine).group_by(table.visitor)
+            for visitor in connection.scalars(counts.having(sa.func.count() > NEWEST_PER_VISITOR)).all():
+                own = {"one_website": website, "one_visitor": visitor}
+                forgotten += connection.execute(self._delete_beyond, own).rowcount
+        return forgotten
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
@@ -159,16 +161,6 @@ def _views(events: Sequence[Event]) -> list[tuple[Any, ...]]:
     return sorted((*key, last_time) for key, last_time in views.items())
 
 
-def _forget(website: str, share: int, time: int) -> sa.Delete:
-    table = tables.visitor_events.c
-    delete = sa.delete(tables.visitor_events).where(table.website == website, table.time < time)
-    if share > 0:
-        delete = delete.where(table.visitor >= ALPHABET[share])
-    if share < SHARES - 1:
-        delete = delete.where(table.visitor < ALPHABET[share + 1])
-    return delete
-
-
 def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() == "postgresql":
         return sa.create_engine(url, pool_size=1, max_overflow=0, connect_args=POSTGRES_OPTIONS)
@@ -176,7 +168,7 @@ def _engine(url: sa.URL) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-65536", "busy_timeout=5000"):
+        for pragma in SQLITE_PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").close()
 
     return engine

@@ -7,6 +7,7 @@ is the same event, which makes storing it twice harmless.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -112,6 +113,12 @@ def upsert_positions(dialect: str) -> sa.Insert:
         index_elements=[follower_positions.c.writer],
         set_={"number": insert.excluded.number, "offset": insert.excluded.offset},
     )
+
+
+def in_share(website: str, first: str, end: Sequence[str]) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the condition for a website's visitors from `first` to before `end` (empty: to the last)."""
+    table = visitor_events.c
+    return table.website == website, table.visitor >= first, *(table.visitor < letter for letter in end)
 
 
 def delete_beyond(newest: int) -> sa.Delete:
