@@ -155,6 +155,12 @@ class Canonical:
             self.verdicts.reject(inexact_ids(cells), name, reason, cells)
 
 
+def id_columns(rules: Mapping, found: list[str]) -> list[str]:
+    """Return the file's columns of ids, whose JSON type matters: the number 17850.0 is the id `17850`."""
+    names = [rules.foreign(name, found) for name in ("user", "item_id", "base_item")]
+    return [name for name in names if name is not None]
+
+
 def read_columns(
     rules: Mapping, found: list[str], extra: Iterable[str] = (), canonical: Iterable[str] | None = None
 ) -> list[str]:

@@ -203,7 +203,9 @@ def labels(cells: pa.Array) -> pa.Array:
 def json_text(cell: str) -> str | None:
     """Return a JSON cell as the text that the same value would be in a CSV."""
     value = json.loads(cell)
-    return None if value is None else value if isinstance(value, str) else _json_text(value)
+    if value is None or isinstance(value, str):
+        return value or None
+    return _number_text(value) if isinstance(value, float) else _json_text(value)
 
 
 def is_json(field: pa.Field) -> bool:

@@ -17,12 +17,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from personalization_pipelines.content.canonical import CATEGORY_REASON, Canonical, read_columns
+from personalization_pipelines.content.canonical import CATEGORY_REASON, Canonical, id_columns, read_columns
 from personalization_pipelines.content.columns import category_paths, labels, segment_ids, whole_numbers
 from personalization_pipelines.content.import_history import import_history, imports_directory, record_import, row_of
 from personalization_pipelines.content.opening import Job, opened
 from personalization_pipelines.content.progress import Progress
-from personalization_pipelines.content.read_files import SourceFile
+from personalization_pipelines.content.read_files import FileFormat, SourceFile
 from personalization_pipelines.content.report import ImportReport
 from personalization_pipelines.content.times import FUTURE_TOLERANCE, MICROSECONDS
 from personalization_pipelines.content.verdicts import RejectsFile
@@ -69,19 +69,21 @@ def import_events(
     mapping: str | Path | None = None,
     shift_to_now: bool = False,
     force: bool = False,
+    format: FileFormat | None = None,
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Import events of files (paths or patterns) into the website's lake; return what became of every row.
 
-    `mapping` is the path of a mapping file or the name of a shipped one. `shift_to_now` moves all times by the same
-    number of whole days, so that the newest event is of the last 24 hours. `force` imports a file again whose bytes
-    were imported before with another mapping or other options. Files that were imported before are skipped.
+    `mapping` is the path of a mapping file or the name of a shipped one; `format` goes before a file's suffix.
+    `shift_to_now` moves all times by the same number of whole days, so that the newest event is of the last 24 hours.
+    Files that were imported before are skipped; `force` takes a file again whose bytes were imported with another
+    mapping or other options.
 
     Raises ImportRefused, and leaves everything as it was, where a file cannot be read, lacks columns, or holds no
     row that could be taken; Busy while another process writes into this lake.
     """
-    with opened("events", home, website, files, mapping, now, progress) as job:
+    with opened("events", home, website, files, mapping, now, progress, format) as job:
         return _Import(job, shift_to_now).run(force)
 
 
@@ -162,7 +164,7 @@ class _Import:
         progress, rules = self.job.progress, self.job.mapping.rules
         progress.begin(f"{source.path.name}{' (looking)' if rejects is None else ''}", source.rows)
         before, row, shift = (tally.taken, tally.listed), 1, pa.scalar(days * _DAY, pa.duration("us"))
-        for batch in source.batches(read_columns(rules, source.columns)):
+        for batch in source.batches(read_columns(rules, source.columns), id_columns(rules, source.columns)):
             read = Canonical(rules, self.job.website, batch, row)
             table = read_events(read, self.key, self.latest)
             tally.count(read, table)

@@ -23,6 +23,7 @@ from personalization_pipelines.content.import_history import (
 from personalization_pipelines.content.merging import Changes, merge_items
 from personalization_pipelines.content.opening import Job, opened
 from personalization_pipelines.content.progress import Progress
+from personalization_pipelines.content.read_files import FileFormat
 from personalization_pipelines.content.read_items import ITEM_SCHEMA, Incoming, price_digests, read_items
 from personalization_pipelines.content.report import ImportReport
 from personalization_pipelines.content.verdicts import RejectsFile
@@ -52,17 +53,23 @@ def import_items(
     mapping: str | Path | None = None,
     mode: Mode = "full",
     force: bool = False,
+    format: FileFormat | None = None,
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Import the items of files (paths or patterns) as the next version of the catalogue.
 
-    `mapping` is the path of a mapping file or the name of a shipped one. Of two rows of the same item and language the
-    later one counts. Raises ImportRefused where a file cannot be read or holds no item, and QualityGateFailed where
-    more than `quality: items: max_drop` of the items would go (`force` imports nevertheless); the catalogue is then
-    as it was. Busy while another import writes it.
+    `mapping` is the path of a mapping file or the name of a shipped one; `format` goes before a file's suffix.
+    Of two rows of the same item and language the later one counts.
+
+    Raises ImportRefused where a file cannot be read or holds no item, and QualityGateFailed where more than
+    `quality: items: max_drop` of the items would go (`force` imports nevertheless); the catalogue is then as it was.
+    Busy while another import writes it.
     """
-    with opened("items", home, website, files, mapping, now, progress) as job, _catalogue(home, website).locked():
+    with (
+        opened("items", home, website, files, mapping, now, progress, format) as job,
+        _catalogue(home, website).locked(),
+    ):
         return _import(job, mode, force)
 
 

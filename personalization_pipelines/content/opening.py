@@ -11,7 +11,7 @@ from pathlib import Path
 from personalization_pipelines.content.import_history import record_import, refused_row
 from personalization_pipelines.content.mapping import TOTAL, NamedMapping, fitting_mappings, load_mapping
 from personalization_pipelines.content.progress import Progress, Silent
-from personalization_pipelines.content.read_files import SourceFile, digest, find_files, open_file
+from personalization_pipelines.content.read_files import FileFormat, SourceFile, digest, find_files, open_file
 from personalization_pipelines.content.report import Kind
 from personalization_pipelines.errors import ImportRefused, PermanentError
 from personalization_pipelines.fingerprint import fingerprint
@@ -54,35 +54,29 @@ def opened(
     mapping: str | Path | None,
     now: datetime | None,
     progress: Progress | None,
+    format: FileFormat | None = None,
 ) -> Iterator[Job]:
     """Yield the job of an import; an import that is refused, here or later, is kept in the history."""
     moment = (now or datetime.now(UTC)).astimezone(UTC)
     try:
-        yield _open(kind, home, website, files, mapping, moment, progress or Silent())
+        named = load_mapping(kind, mapping)
+        _check_website(named, website)
+        sources = tuple(open_file(path, named.rules.csv, format) for path in find_files(files))
+        for source in sources:
+            _check_columns(source, named, kind)
+        digests = tuple(digest(source.path) for source in sources)
+        yield Job(home, website, kind, named, sources, digests, moment, progress or Silent())
     except PermanentError as error:
         record_import(home, website, refused_row(kind, files, moment, error, str(mapping or "")))
         raise
 
 
-def _open(
-    kind: Kind,
-    home: Home,
-    website: Website,
-    files: Sequence[str | Path],
-    mapping: str | Path | None,
-    now: datetime,
-    progress: Progress,
-) -> Job:
-    named = load_mapping(kind, mapping)
+def _check_website(named: NamedMapping, website: Website) -> None:
     if named.rules.item_ids == "alphanumeric" and website.item_ids == "numeric":
         raise ImportRefused(
             f"mapping {named.name} brings item ids with letters; set `item_ids: alphanumeric` in the file of website "
             f"{website.name} before its first import"
         )
-    sources = tuple(open_file(path, named.rules.csv) for path in find_files(files))
-    for source in sources:
-        _check_columns(source, named, kind)
-    return Job(home, website, kind, named, sources, tuple(digest(one.path) for one in sources), now, progress)
 
 
 def _check_columns(source: SourceFile, named: NamedMapping, kind: Kind) -> None:

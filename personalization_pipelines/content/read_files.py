@@ -29,6 +29,8 @@ from personalization_pipelines.errors import ImportRefused, NotBuiltYet
 from personalization_pipelines.home import Home
 
 Format = Literal["parquet", "csv", "jsonl"]
+FileFormat = Literal["parquet", "csv", "jsonl", "xml", "export"]
+"""What a website's file can say; the last two are not built yet."""
 
 BATCH_ROWS = 262_144
 MAX_COLUMNS = 1000
@@ -44,7 +46,7 @@ _FORMATS: dict[str, Format] = {
     ".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
 }  # fmt: skip
 _COMPRESSED = {".gz", ".zst"}
-_NOT_BUILT = {".xml", ".json", ".xlsx"}
+_NOT_BUILT = {".xml", ".export", ".json", ".xlsx"}
 _COUNTS = re.compile(r"Expected (\d+) columns, got (\d+)")
 _JSON_PLACE = re.compile(r"(byte \d+ in line \d+|in line \d+)")
 
@@ -146,7 +148,10 @@ class SourceFile:
         try:
             with duckdb.connect() as connection:
                 lines = connection.read_json(
-                    str(self.path), columns=types, format="newline_delimited", maximum_object_size=JSON_LINE_BYTES
+                    glob.escape(str(self.path)),
+                    columns=types,
+                    format="newline_delimited",
+                    maximum_object_size=JSON_LINE_BYTES,
                 )
                 for batch in lines.to_arrow_reader(BATCH_ROWS):
                     yield pa.RecordBatch.from_arrays(
@@ -156,13 +161,13 @@ class SourceFile:
             raise ImportRefused(f"{self.path}: {_json_reason(error)}; nothing was imported") from None
 
 
-def open_file(path: Path, options: Csv) -> SourceFile:
-    """Look at a file's beginning and return what it is.
+def open_file(path: Path, options: Csv, format: FileFormat | None = None) -> SourceFile:
+    """Look at a file's beginning and return what it is; its name says the format, unless `format` does.
 
     Raises ImportRefused for an empty, unreadable or damaged file, for a header that names a column twice or
     not at all, and NotBuiltYet for formats of later.
     """
-    form = _format(path)
+    form = _format(path, format)
     try:
         if not path.stat().st_size:
             raise ImportRefused(f"{path}: the file is empty")
@@ -178,9 +183,12 @@ def open_file(path: Path, options: Csv) -> SourceFile:
     return SourceFile(path, form, columns, rows, options)
 
 
-def _format(path: Path) -> Format:
+def _format(path: Path, told: FileFormat | None) -> Format:
+    if told in ("parquet", "csv", "jsonl"):
+        return told
     suffixes = [suffix.lower() for suffix in path.suffixes]
     last = suffixes[-2] if len(suffixes) > 1 and suffixes[-1] in _COMPRESSED else (suffixes or [""])[-1]
+    last = f".{told}" if told else last
     if last in _NOT_BUILT:
         raise NotBuiltYet(f"{path}: {last[1:]} files are not built yet; use Parquet, CSV or JSON lines (.jsonl)")
     if last not in _FORMATS:

@@ -11,8 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from personalization_pipelines.content.attributes import attribute_columns, attribute_sources, read_attributes
-from personalization_pipelines.content.canonical import CATEGORY_REASON, Canonical, read_columns
-from personalization_pipelines.content.columns import category_paths, each_distinct, item_ids, prices, unit_prices
+from personalization_pipelines.content.canonical import CATEGORY_REASON, Canonical, id_columns, read_columns
+from personalization_pipelines.content.columns import (
+    as_text,
+    category_paths,
+    each_distinct,
+    item_ids,
+    prices,
+    unit_prices,
+)
 from personalization_pipelines.content.mapping import PriceFrom
 from personalization_pipelines.content.opening import Job
 from personalization_pipelines.content.read_files import SourceFile, digest, open_file
@@ -76,6 +83,7 @@ def _read_file(job: Job, source: SourceFile, found: Incoming, rejects: RejectsFi
     chosen, typed = attribute_columns(rules, source.columns), attribute_sources(rules, source.columns)
     extra = [*typed, *([rules.newest_by] if rules.newest_by else [])]
     job.progress.begin(source.path.name, source.rows)
+    typed += id_columns(rules, source.columns)
     for batch in source.batches(read_columns(rules, source.columns, extra), typed):
         read = Canonical(rules, job.website, batch, row)
         table = _items(read, chosen)
@@ -211,7 +219,7 @@ def _sale_prices(batch: pa.RecordBatch, rule: PriceFrom, job: Job, code: str) ->
     each = unit_prices(batch.column(rule.total), batch.column(rule.quantity))
     table = pa.table(
         {
-            "item": item_ids(pc.cast(batch.column(rule.item_id), pa.string()), alphanumeric),
+            "item": item_ids(as_text(batch.column(rule.item_id)), alphanumeric),
             "time": read_times(batch.column(rule.time), job.mapping.rules.time, job.website.zone),
             "price_minor": prices(each, pa.repeat(pa.scalar(code), batch.num_rows)),
         }

@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from personalization_pipelines.content.attributes import attribute_columns, attribute_sources, read_attributes
-from personalization_pipelines.content.canonical import Canonical, read_columns
+from personalization_pipelines.content.canonical import Canonical, id_columns, read_columns
 from personalization_pipelines.content.import_history import imports_directory, is_recorded, record_import, row_of
 from personalization_pipelines.content.opening import Job, opened
 from personalization_pipelines.content.progress import Progress
-from personalization_pipelines.content.read_files import SourceFile
+from personalization_pipelines.content.read_files import FileFormat, SourceFile
 from personalization_pipelines.content.report import ImportReport
 from personalization_pipelines.content.verdicts import RejectsFile
 from personalization_pipelines.content.versions import VersionedTable
@@ -64,6 +64,7 @@ def import_users(
     *,
     mapping: str | Path | None = None,
     source: str = "import",
+    format: FileFormat | None = None,
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
@@ -73,7 +74,7 @@ def import_users(
     holds no user, and leaves everything as it was; Busy while another import writes.
     """
     parse_name(source, "source")
-    with opened("users", home, website, files, mapping, now, progress) as job, _users(home, website).locked():
+    with opened("users", home, website, files, mapping, now, progress, format) as job, _users(home, website).locked():
         return _import(job, source)
 
 
@@ -125,7 +126,7 @@ def _read_file(job: Job, file: SourceFile, source: str, found: _Incoming, reject
     rules, row = job.mapping.rules, 1
     chosen, typed = attribute_columns(rules, file.columns), attribute_sources(rules, file.columns)
     job.progress.begin(file.path.name, file.rows)
-    for batch in file.batches(read_columns(rules, file.columns, typed), typed):
+    for batch in file.batches(read_columns(rules, file.columns, typed), [*typed, *id_columns(rules, file.columns)]):
         read = Canonical(rules, job.website, batch, row)
         table = _read_users(read, chosen, source, job.home.key)
         found.tables.append(table)

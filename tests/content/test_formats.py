@@ -17,7 +17,10 @@ from hypothesis import strategies as st
 from personalization_pipelines.content.imports import import_events, import_items, import_users
 from personalization_pipelines.content.items import catalogue_file
 from personalization_pipelines.content.users import users_file
+from personalization_pipelines.errors import NotBuiltYet
 from personalization_pipelines.home import Home
+from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.content.files import FORMATS, purchase, stored_events, write, write_mapping
 
@@ -82,6 +85,24 @@ def test_users_of_every_format_give_identical_rows(home: Home, tmp_path: Path, f
         tables.append(pq.read_table(users_file(home, website, NOW)).to_pylist())
     assert tables[0] == tables[1]
     assert sorted(row["attributes"] for row in tables[0]) == ['{"age":[42],"city":["Köln"]}', '{"city":["Bonn"]}']
+
+
+def test_ids_that_a_tool_wrote_as_decimal_numbers_are_the_same_ids(home: Home, tmp_path: Path) -> None:
+    results = []
+    for form in ("parquet", "jsonl"):
+        website = make_website(website=form)
+        rows = [{**purchase(), "user": 17850.0, "item_id": 7.0}, {**purchase(), "user": 1.0, "item_id": 8.0}]
+        import_events(home, website, [write(tmp_path, f"events.{form}", rows)], now=NOW)
+        results.append(stored_events(home, website))
+    assert results[0] == results[1]
+    assert results[0][0]["visitor"] == pseudonym(home.key, "00001", "17850")
+
+
+def test_the_format_can_be_told_and_a_name_may_hold_brackets(home: Home, shop: Website, tmp_path: Path) -> None:
+    write(tmp_path, "events[1].jsonl", EVENTS).rename(tmp_path / "events[1].export.txt")
+    assert import_events(home, shop, [tmp_path / "events[1].export.txt"], format="jsonl", now=NOW).added == len(EVENTS)
+    with pytest.raises(NotBuiltYet, match="xml"):
+        import_events(home, shop, [tmp_path / "events[1].export.txt"], format="xml", now=NOW)
 
 
 def test_a_compressed_file_is_read_like_the_plain_one(home: Home, tmp_path: Path) -> None:
