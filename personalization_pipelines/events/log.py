@@ -1,6 +1,6 @@
 """The durable event log: an event is acknowledged only after `append` returned, and then it is on the disk.
 
-Group commit without a writer thread (one measured 7 to 20 % more CPU a record): the first of the waiting
+Group commit without a writer thread (one measured 6 to 22 % more CPU a record): the first of the waiting
 threads becomes the leader, writes what all of them brought in one write loop and one `fdatasync`, hands
 leadership to the next thread and wakes the others.
 After any I/O error the log stops for good: after a failed sync the next one may succeed without the data, so a
