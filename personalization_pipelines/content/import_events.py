@@ -23,7 +23,7 @@ from personalization_pipelines.content.import_history import import_history, imp
 from personalization_pipelines.content.opening import Job, opened
 from personalization_pipelines.content.progress import Progress
 from personalization_pipelines.content.read_files import FileFormat, SourceFile
-from personalization_pipelines.content.report import ImportReport
+from personalization_pipelines.content.report import ImportReport, rows
 from personalization_pipelines.content.times import FUTURE_TOLERANCE, MICROSECONDS
 from personalization_pipelines.content.verdicts import RejectsFile
 from personalization_pipelines.errors import ImportRefused
@@ -283,4 +283,4 @@ def _joint(ids: dict[str, str]) -> str:
 
 
 def _most(reasons: Counter[str]) -> str:
-    return "; ".join(f"{count:,} rows: {reason}" for reason, count in reasons.most_common(3))
+    return "; ".join(f"{rows(count)}: {reason}" for reason, count in reasons.most_common(3))

@@ -23,6 +23,7 @@ from personalization_pipelines.content.columns import (
 from personalization_pipelines.content.mapping import PriceFrom
 from personalization_pipelines.content.opening import Job
 from personalization_pipelines.content.read_files import SourceFile, digest, open_file
+from personalization_pipelines.content.report import rows
 from personalization_pipelines.content.times import MICROSECONDS, read_times
 from personalization_pipelines.content.verdicts import RejectsFile
 from personalization_pipelines.errors import ImportRefused
@@ -60,7 +61,7 @@ class Incoming:
     def why(self) -> str:
         """Return the most frequent reasons."""
         most = self.reasons.most_common(3)
-        return "; ".join(f"{count:,} rows: {reason}" for reason, count in most) or "the files have no row"
+        return "; ".join(f"{rows(count)}: {reason}" for reason, count in most) or "the files have no row"
 
 
 def read_items(job: Job, rejects: RejectsFile) -> Incoming:
@@ -153,7 +154,7 @@ def _newest(table: pa.Table, found: Incoming, by: str | None) -> pa.Table:
     again = table.num_rows - int(last.sum())
     if again:
         chosen = f"the newest by {by}" if by else "the last one"
-        found.notes.append(f"{again:,} rows are of items that occur more than once; {chosen} counts")
+        found.notes.append(f"{rows(again)} of items that occur more than once; {chosen} counts")
     return table.filter(pa.array(last)).drop_columns([_ORDER, "position"])
 
 

@@ -37,13 +37,18 @@ class ImportReport:
         """Return the report as sentences, the outcome first."""
         if self.already_imported:
             return [f"{self.kind} of {self.website}: already imported, nothing changed", *self.notes]
-        counts = [f"{self.rows:,} rows read", f"{self.added:,} added"]
+        counts = [f"{rows(self.rows)} read", f"{self.added:,} added"]
         counts += [f"{n:,} {what}" for n, what in ((self.changed, "changed"), (self.removed, "removed")) if n]
         counts += [f"{n:,} {what}" for n, what in ((self.rejected, "rejected"), (self.anonymous, "of nobody")) if n]
         first = f"{self.kind} of {self.website}: {', '.join(counts)} in {self.seconds:.1f} s"
         reasons = sorted(self.reasons.items(), key=lambda pair: (-pair[1], pair[0]))
         listed = [f"rejected rows are listed in {self.rejects_file}"] if self.rejects_file else []
-        return [first, *(f"  {count:,} rows: {reason}" for reason, count in reasons), *listed, *self.notes]
+        return [first, *(f"  {rows(count)}: {reason}" for reason, count in reasons), *listed, *self.notes]
+
+
+def rows(count: int) -> str:
+    """Return `1 row` or `2,000 rows`."""
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def print_report(console: Console, report: ImportReport) -> None:

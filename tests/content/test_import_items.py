@@ -186,7 +186,7 @@ def test_of_two_rows_of_an_item_the_later_one_counts_or_the_newest(home: Home, t
     import_items(home, last, [path], now=MONDAY)
     report = import_items(home, newest, [path], mapping=mapping, now=MONDAY)
     assert (titles(home, last), titles(home, newest)) == ({"1": "old"}, {"1": "new"})
-    assert report.notes == ("1 rows are of items that occur more than once; the newest by at counts",)
+    assert report.notes == ("1 row of items that occur more than once; the newest by at counts",)
 
 
 def test_attributes_keep_types_lists_and_names(home: Home, shop: Website, tmp_path: Path) -> None:
