@@ -19,7 +19,7 @@ from serving.shelf import Shelf
 ORIGIN_ITEMS = 3
 """How many context items an origin names at most, strongest first."""
 DEFAULT_RECENCY = 2.0
-LEAST_WEIGHT = 0.001
+LEAST_WEIGHT = 0.01
 MOST_RELEVANT = 1000
 FIRST_LOOK = 32
 """How many candidates are ranked at first; the others only if the filters leave too few of these."""
@@ -88,6 +88,7 @@ class FromNeighbours:
     def __init__(self, model: PublishedModel, asked: Sequence[tuple[int, str]], past: Sequence[Entry]) -> None:
         self.model = model
         self._spoken = _that_matter(model, _weighted(model, asked, past))
+        self._most = model.max_score * sum(weight for _, _, weight in self._spoken)
 
     def ranked(self) -> Iterator[tuple[int, float]]:
         """Yield item rows, best first, each with its score."""
@@ -112,8 +113,7 @@ class FromNeighbours:
 
     def relevance(self, said: float) -> int:
         """Return a score as 1..1000: 1000 is the model's best neighbour for every item it was asked with."""
-        most = self.model.max_score * sum(weight for _, _, weight in self._spoken)
-        return min(MOST_RELEVANT, 1 + int(said / most * (MOST_RELEVANT - 1))) if most > 0 else 1
+        return min(MOST_RELEVANT, 1 + int(said / self._most * (MOST_RELEVANT - 1))) if self._most > 0 else 1
 
     def origins(self, shelf: Shelf, rows: Sequence[int]) -> dict[int, tuple[ContextItem, ...]]:
         """Return, for each of some rows that `ranked` gave, the context items that spoke for it, strongest first.
@@ -179,9 +179,9 @@ def _weighted(model: PublishedModel, asked: Sequence[tuple[int, str]], past: Seq
 
 
 def _that_matter(model: PublishedModel, spoken: list[Spoken]) -> list[Spoken]:
-    """Return the items that have neighbours, without those that weigh a thousandth of the strongest and less.
+    """Return the items that have neighbours, without those that weigh a hundredth of the strongest and less.
 
-    They could change no more than the order of equals, and cost as much as the others.
+    They could change no more than the order of near equals, and cost as much as the others.
     """
     if model.neighbours is None:
         return []

@@ -190,11 +190,11 @@ def _recommended(made: _Composition) -> list[Recommended]:
     origin: dict[int, tuple[ContextItem, ...]] = {}
     for candidates, rows in by_model.values():
         origin |= candidates.origins(made.shelf, rows)
-    ids, types, least, items = made.shelf.items.ids, made.shelf.types, 1000, []
+    find_id, types, least, items = made.shelf.id, made.shelf.types, 1000, []
     for row, said, candidates in made.picked:
         least = min(least, candidates.relevance(said))
         model = candidates.model
-        one = Recommended(row, types[row], ids[row], model.name, model.number, least, origin.get(row, ()))
+        one = Recommended(row, types[row], find_id(row), model.name, model.number, least, origin.get(row, ()))
         if made.question.nearest_category:
             one.category = _nearest_category(made, row)
         if made.question.explain:
@@ -208,7 +208,7 @@ def _explanation(made: _Composition, candidates: Candidates, one: Recommended) -
         "model": one.model,
         "type": candidates.model.type,
         "build": candidates.model.build_id,
-        "supportingItems": [made.shelf.items.ids[item.row] for item in one.origin],
+        "supportingItems": [item.item for item in one.origin],
         "lists": list(candidates.keys),
         "usersCounted": candidates.users(one.origin),
         "filtersPassed": made.filters.names(),

@@ -58,12 +58,16 @@ def main(port: int, connections: int, seconds: float, paths: Sequence[str]) -> L
         poll.register(number, select.EPOLLIN)
         sent[number] = time.perf_counter()
         one.send(next(requests))
+    waiting: dict[int, bytes] = {}
     latencies: list[float] = []
     statuses: Counter[str] = Counter()
     began = time.perf_counter()
     while (now := time.perf_counter()) < began + seconds:
         for number, _ in poll.poll(0.1):
-            answer = sockets[number].recv(65536)
+            answer = waiting.pop(number, b"") + sockets[number].recv(65536)
+            if not _complete(answer):
+                waiting[number] = answer
+                continue
             now = time.perf_counter()
             latencies.append(now - sent[number])
             statuses[answer[9:12].decode()] += 1
@@ -73,6 +77,13 @@ def main(port: int, connections: int, seconds: float, paths: Sequence[str]) -> L
     latencies.sort()
     p50, p99 = (latencies[int(len(latencies) * share)] * 1000 for share in (0.5, 0.99))
     return Load(good / (now - began), p50, p99, dict(statuses))
+
+
+def _complete(answer: bytes) -> bool:
+    """Tell whether all of an answer is there: its head, and as much body as that says (none where it says nothing)."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    _, _, length = head.lower().partition(b"content-length:")
+    return bool(end) and len(body) >= int(length.split(b"\r\n", 1)[0] or 0)
 
 
 def _connect(port: int, connections: int) -> Iterator[socket.socket]:
