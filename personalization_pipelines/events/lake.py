@@ -160,13 +160,15 @@ def remove_ingested_segments(
 
 
 def _row_groups(tables: Iterable[pa.Table | pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Yield the same rows in tables that fill row groups, so that a stream of small batches stays fast to read."""
+    """Yield the same rows in tables of whole row groups, so that a stream of small batches stays fast to read."""
     waiting: list[pa.Table] = []
     for part in tables:
         waiting.append(pa.Table.from_batches([part]) if isinstance(part, pa.RecordBatch) else part)
-        if sum(table.num_rows for table in waiting) >= ROW_GROUP_ROWS:
-            yield pa.concat_tables(waiting)
-            waiting = []
+        rows = sum(table.num_rows for table in waiting)
+        if whole := rows - rows % ROW_GROUP_ROWS:
+            joined = pa.concat_tables(waiting)
+            yield joined.slice(0, whole)
+            waiting = [joined.slice(whole)]
     if waiting:
         yield pa.concat_tables(waiting)
 
