@@ -68,7 +68,7 @@ def target_event(model: Learning, data: TrainingData, strong_event: str) -> str:
     return strong_event if counts[EVENT_NAMES.index(strong_event)] else EVENT_NAMES[int(counts.argmax())]
 
 
-def test_days(data: TrainingData, target: str) -> tuple[int, int] | None:
+def period_of_test(data: TrainingData, target: str) -> tuple[int, int] | None:
     """Return the first and last day of the test, None where fewer than two whole days hold the target event."""
     days = data.of([target]).day
     days = days[days < data.day]
@@ -80,7 +80,7 @@ def test_days(data: TrainingData, target: str) -> tuple[int, int] | None:
 
 def questions(data: TrainingData, target: str, sample: int = SAMPLE) -> Questions | None:
     """Return the questions as of the cut, None where there is nobody to ask."""
-    period = test_days(data, target)
+    period = period_of_test(data, target)
     if period is None:
         return None
     first, last = period

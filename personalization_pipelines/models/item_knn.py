@@ -1,6 +1,6 @@
 """`item_knn`: neighbours of all that visitors have, weighted by what they did (spec: models, Personal).
 
-The weightings (BM25, TF-IDF, cosine) are `implicit`'s; the pairs are counted by `neighbours.all_pairs`. The list
+The weightings (BM25, TF-IDF, cosine) are those of `implicit`; the pairs are counted by `neighbours.all_pairs`. The list
 of a visitor is put together when it is asked for (see `scoring`), with the newest items weighing most.
 
 Two choices were made by measuring (HR@10 of items new to the visitor, on Online Retail, Complete Journey and
@@ -19,9 +19,9 @@ from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import csr_matrix
 
-from personalization_pipelines.models.base import Learned, Neighbours, Scores
+from personalization_pipelines.models.base import Learned, Neighbours
 from personalization_pipelines.models.neighbours import all_pairs, counts_of
 from personalization_pipelines.models.training_data import EVENT_NAMES, TrainingData
 from personalization_pipelines.models.user_items import user_items
@@ -51,13 +51,11 @@ class ItemKnnLearner:
         pairs = user_items(found, data.visitors, data.weights).newest(model.max_items_per_user)
         seen = np.bincount(pairs.row, minlength=len(data.index)).astype(np.int64)
         half_life = model.history / timedelta(days=1) / HALF_LIVES
-        decay = np.exp2((pairs.day - data.day) / half_life)
+        weighted = weigh(pairs.matrix(len(data.index)), model.weighting)
+        weighted.data *= np.exp2((pairs.day - data.day) / half_life)
         lists = all_pairs(
-            weigh(pairs.matrix(len(data.index)), model.weighting)
-            .multiply(pairs.matrix(len(data.index), decay))
-            .tocsr(),
+            weighted,
             columns=data.allowed & (seen > 0),
-            score=_as_it_is,
             length=model.neighbours,
         )
         return Learned(neighbours=Neighbours(lists, seen), counts=counts_of(pairs, found.events.sum()))
@@ -66,36 +64,43 @@ class ItemKnnLearner:
 def weigh(matrix: csr_matrix, weighting: str) -> csr_matrix:
     """Return the visitors x items matrix weighted so that a dot product of two items is their similarity.
 
-    Rows (visitors) and columns (items) without entries stay so; they do not count as documents or terms.
+    As `implicit` 0.7 weighs, items as documents and visitors as terms, but for the visitors' share: log(N / (1 + n)) is
+    0 or negative for who has all N items or all but one, and a shop of three items would get no lists at all. Here it
+    is log(1 + N / (1 + n)), the same number where N is large.
     """
-    active = np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[1]))
-    if not len(active):
-        return matrix
-    weighted = coo_matrix(_WEIGHTINGS[weighting](matrix[:, active].T))
-    columns = active[weighted.row]
-    return csr_matrix((weighted.data, (weighted.col, columns)), shape=matrix.shape)
+    items = int(np.count_nonzero(np.bincount(matrix.indices, minlength=matrix.shape[1])))
+    had = np.repeat(np.diff(matrix.indptr), np.diff(matrix.indptr))
+    rarity = np.log1p(items / (1 + had))
+    values = _WEIGHTINGS[weighting](matrix, rarity, max(items, 1))
+    return csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-def _bm25(items: csr_matrix) -> coo_matrix:
-    from implicit.nearest_neighbours import bm25_weight
-
-    return bm25_weight(items, BM25_K1, BM25_B)
+Values = NDArray[np.float64]
 
 
-def _tfidf(items: csr_matrix) -> coo_matrix:
-    from implicit.nearest_neighbours import normalize, tfidf_weight
-
-    return normalize(tfidf_weight(items))
-
-
-def _cosine(items: csr_matrix) -> coo_matrix:
-    from implicit.nearest_neighbours import normalize
-
-    return normalize(items)
+def _bm25(matrix: csr_matrix, rarity: Values, items: int) -> Values:
+    length = np.bincount(matrix.indices, matrix.data, minlength=matrix.shape[1])
+    relative = 1 - BM25_B + BM25_B * length * items / (length.sum() or 1)
+    values: Values = matrix.data * (BM25_K1 + 1) / (BM25_K1 * relative[matrix.indices] + matrix.data) * rarity
+    return values
 
 
-_WEIGHTINGS: dict[str, Callable[[csr_matrix], coo_matrix]] = {"bm25": _bm25, "tfidf": _tfidf, "cosine": _cosine}
+def _tfidf(matrix: csr_matrix, rarity: Values, items: int) -> Values:
+    return _normalized(matrix, np.sqrt(matrix.data) * rarity)
 
 
-def _as_it_is(dot: NDArray[np.float64], a: NDArray[np.int64], b: NDArray[np.int32]) -> Scores:
-    return dot.astype(np.float32)
+def _cosine(matrix: csr_matrix, rarity: Values, items: int) -> Values:
+    return _normalized(matrix, matrix.data)
+
+
+def _normalized(matrix: csr_matrix, values: Values) -> Values:
+    """Return the values with each item's vector at length 1."""
+    norm = np.sqrt(np.bincount(matrix.indices, values**2, minlength=matrix.shape[1]))
+    return np.asarray(values / norm[matrix.indices])
+
+
+_WEIGHTINGS: dict[str, Callable[[csr_matrix, Values, int], Values]] = {
+    "bm25": _bm25,
+    "tfidf": _tfidf,
+    "cosine": _cosine,
+}

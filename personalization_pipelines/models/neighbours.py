@@ -18,17 +18,17 @@ from scipy.sparse import csr_matrix
 
 from personalization_pipelines.errors import NotBuiltYet
 from personalization_pipelines.models.base import Learned, Lists, Neighbours, Scores
-from personalization_pipelines.models.lists import concatenate, rank_lists
+from personalization_pipelines.models.lists import concatenate, contenders, rank_lists
 from personalization_pipelines.models.similarity import SIMILARITIES, damped
 from personalization_pipelines.models.training_data import TrainingData
 from personalization_pipelines.models.user_items import UserItems, user_items
 from personalization_pipelines.website.models import AlsoDid
 
-BLOCK_PRODUCTS = 4_000_000
+BLOCK_PRODUCTS = 1_000_000
 THREADS = 2
 """Two blocks at a time; the sparse product releases the interpreter lock. Results do not depend on it."""
 
-PairScore = Callable[[NDArray[np.float64], NDArray[np.int64], NDArray[np.int32]], Scores]
+PairScore = Callable[[Scores, NDArray[np.int32], NDArray[np.int32]], Scores]
 
 
 class AlsoDidLearner:
@@ -56,15 +56,17 @@ class AlsoDidLearner:
         visitors = int(np.count_nonzero(np.diff(pairs.starts)))
         similarity = SIMILARITIES[model.similarity]
 
-        def score(common: NDArray[np.float64], a: NDArray[np.int64], b: NDArray[np.int32]) -> Scores:
+        def score(dot: Scores, a: NDArray[np.int32], b: NDArray[np.int32]) -> Scores:
+            common = dot.astype(np.float64)
             value = damped(similarity(common, seen[a], seen[b], visitors), common, model.shrinkage)
-            return np.where(common >= model.minimum_common_visitors, value, 0).astype(np.float32)
+            return value.astype(np.float32)
 
         useful = seen >= model.minimum_common_visitors
         lists = all_pairs(
             pairs.matrix(len(data.index)),
             columns=data.allowed & useful,
             score=score,
+            least=model.minimum_common_visitors,
             length=model.list_length,
             groups=data.index.types,
         )
@@ -80,35 +82,46 @@ def all_pairs(
     matrix: csr_matrix,
     *,
     columns: NDArray[np.bool_],
-    score: PairScore,
     length: int,
+    score: PairScore | None = None,
+    least: float = 0.0,
     groups: NDArray[np.int32] | None = None,
 ) -> Lists:
     """Return for every item the `length` best other items of those that `columns` allows.
 
-    `matrix` is visitors x items. `score(dot, a, b)` turns the pairs' dot products of columns a and b into
-    scores; pairs that score 0 or less are dropped. With `groups`, only pairs within one group are kept.
-    Memory: about 100 bytes for each of `BLOCK_PRODUCTS` products and thread, whatever the data's size.
+    `matrix` is visitors x items. A pair's score is the dot product of its columns a and b, or what `score(dot, a, b)`
+    makes of it; pairs with a dot product below `least`, or a score that is not above 0, are dropped. With `groups`,
+    only pairs within one group are kept. Memory: about 60 bytes for each of `BLOCK_PRODUCTS` products and thread.
     """
-    left = matrix.T.tocsr()
+    left = matrix.T.tocsr().astype(np.float32)
     left.sort_indices()
-    kept = np.flatnonzero(columns)
-    right = matrix[:, kept] if len(kept) < len(columns) else matrix
+    kept = np.flatnonzero(columns).astype(np.int32)
+    right = (matrix[:, kept] if len(kept) < len(columns) else matrix).astype(np.float32)
 
     def block(bounds: tuple[int, int]) -> Lists:
         first, last = bounds
         product = left[first:last] @ right
-        a = np.repeat(np.arange(last - first, dtype=np.int64), np.diff(product.indptr))
-        b = kept[product.indices].astype(np.int32)
-        wanted = a + first != b
-        if groups is not None:
-            wanted &= groups[a + first] == groups[b]
-        a, b = a[wanted], b[wanted]
-        scores = score(product.data[wanted], a + first, b)
-        return rank_lists(a, b, scores, count=last - first, length=length)
+        a, b, dot = _pairs(product, first, kept, least, groups)
+        scores = dot if score is None else score(dot, a, b)
+        best = contenders(a - first, scores, last - first, length)
+        return rank_lists(a[best] - first, b[best], scores[best], count=last - first, length=length)
 
     with ThreadPoolExecutor(THREADS) as threads:
         return concatenate(list(threads.map(block, _blocks(left, right))))
+
+
+def _pairs(
+    product: csr_matrix, first: int, kept: NDArray[np.int32], least: float, groups: NDArray[np.int32] | None
+) -> tuple[NDArray[np.int32], NDArray[np.int32], Scores]:
+    """Return the columns a, b and dot products of a block whose first row is column `first`; b ≠ a."""
+    a = np.repeat(np.arange(first, first + product.shape[0], dtype=np.int32), np.diff(product.indptr))
+    b, dot = product.indices, product.data
+    if least > 0:
+        wanted = np.flatnonzero(dot >= least)
+        a, b, dot = a[wanted], b[wanted], dot[wanted]
+    b = kept[b]
+    wanted = a != b if groups is None else (a != b) & (groups[a] == groups[b])
+    return a[wanted], b[wanted], dot[wanted]
 
 
 def _blocks(left: csr_matrix, right: csr_matrix) -> list[tuple[int, int]]:

@@ -56,11 +56,9 @@ class UserItems:
         part = slice(self.starts[visitor], min(self.starts[visitor] + limit, self.starts[visitor + 1]))
         return self.row[part], self.last_time[part]
 
-    def matrix(self, items: int, values: NDArray[np.float64] | None = None) -> csr_matrix:
-        """Return the visitors x items matrix of the weights, or of other `values` a pair (float64)."""
-        return csr_matrix(
-            (self.weight if values is None else values, (self.visitor, self.row)), shape=(len(self.starts) - 1, items)
-        )
+    def matrix(self, items: int) -> csr_matrix:
+        """Return the visitors x items matrix of the weights (float64); its entries are in the order of the pairs."""
+        return csr_matrix((self.weight, self.row, self.starts), shape=(len(self.starts) - 1, items))
 
 
 def user_items(found: Interactions, visitors: int, weights: Mapping[str, float]) -> UserItems:
