@@ -10,6 +10,8 @@ import pytest
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 
+pytest_plugins = ["tests.postgres"]
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 

@@ -61,7 +61,7 @@ def _rounds(home: Home, retention: Retention, stop: threading.Event, poll: float
     try:
         while not stop.is_set():
             applied = follower.apply_unread()
-            follower.forget()
+            follower.forget_when_due()
             yield applied
             if not applied:
                 stop.wait(poll)
@@ -95,18 +95,22 @@ class Follower:
             self._positions |= moved
         return records
 
-    def forget(self) -> None:
-        """Forget what is too old: one share of the visitors when it is due, and views that no longer count."""
-        now, wall = time.monotonic(), time.time_ns() // 1000
+    def forget_when_due(self) -> None:
+        """Forget what is too old: one share of the visitors every minute, and views that no longer count."""
+        now = time.monotonic()
         if now >= self._next_share:
-            spans = self._retention()
-            for website in self._store.websites():
-                span = spans.get(website, DEFAULT_RETENTION)
-                self._store.forget_before(wall - span // timedelta(microseconds=1), website, self._share)
+            self.forget(self._share)
             self._share, self._next_share = (self._share + 1) % SHARES, now + FORGET_EVERY
         if now >= self._next_views:
-            self._store.forget_views(wall - VIEW_MICROSECONDS)
+            self._store.forget_views(time.time_ns() // 1000 - VIEW_MICROSECONDS)
             self._next_views = now + FORGET_VIEWS_EVERY
+
+    def forget(self, share: int) -> None:
+        """Forget what is older than its website's retention, in one of the 64 shares of the visitors."""
+        spans, now = self._retention(), time.time_ns() // 1000
+        for website in self._store.websites():
+            span = spans.get(website, DEFAULT_RETENTION)
+            self._store.forget_before(now - span // timedelta(microseconds=1), website, share)
 
     def close(self) -> None:
         """Close the connection to the store."""
