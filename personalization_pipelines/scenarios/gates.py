@@ -172,8 +172,11 @@ def _any(starts: NDArray[np.int64], hits: Flags) -> Flags:
 def _coverage_gate(publication: Publication, limit: float) -> Gate:
     reached, wanted = coverage(publication)
     share = reached / wanted if wanted else 1.0
-    detail = f"{reached:,} of {wanted:,} items can be recommended; build more models or levels, or lower the limit."
-    return Gate("coverage", share, limit, share >= limit, detail)
+    passed = share >= limit
+    detail = f"{reached:,} of {wanted:,} items can be recommended" + (
+        "." if passed else "; build more models or add levels, or lower the limit."
+    )
+    return Gate("coverage", share, limit, passed, detail)
 
 
 def _context_gate(publication: Publication, limit: float) -> Gate:
@@ -199,7 +202,10 @@ def _drop_gate(items: int, serving: int | None, limit: float) -> Gate:
     if not serving:
         return Gate("item drop", 0.0, limit, True, "Nothing serves yet to compare with.")
     drop = max(0.0, 1 - items / serving)
-    return Gate("item drop", drop, limit, drop <= limit, f"{items:,} items where {serving:,} serve now.")
+    detail = f"{items:,} items where {serving:,} serve now"
+    if drop <= limit:
+        return Gate("item drop", drop, limit, True, f"{detail}.")
+    return Gate("item drop", drop, limit, False, f"{detail}; where that is meant, raise `quality.items.max_drop`.")
 
 
 def _test_gate(

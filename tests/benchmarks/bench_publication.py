@@ -2,11 +2,13 @@
 
 Catalogues of 100,000 and 1,000,000 items; neighbours and a ranking with lists of 100. The baseline of opening
 is `np.load(mmap_mode="r")` of the same arrays as single `.npy` files, which checks nothing; of lookups, a
-Python dict that holds the same pairs (and takes 200 MB and 1 s to fill at 1 M items).
+Python dict that holds the same pairs (and takes 200 MB and 1 s to fill at 1 M items); of publishing, a durable
+copy of the model files.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 import timeit
@@ -14,16 +16,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
+from personalization_pipelines.build import Build
+from personalization_pipelines.home import Home
 from personalization_pipelines.models.base import Lists, Neighbours, Ranking
 from personalization_pipelines.scenarios.arrays import Texts
 from personalization_pipelines.scenarios.plan import make_plan
-from personalization_pipelines.scenarios.published import Publication, verify
+from personalization_pipelines.scenarios.publication import publish
+from personalization_pipelines.scenarios.published import Publication, PublishedModel, verify
 from personalization_pipelines.scenarios.published_items import ALWAYS
 from personalization_pipelines.scenarios.tables import Content, item_arrays, model_arrays, visitor_arrays
 from tests.benchmarks.report import Report
 from tests.conftest import make_website
-from tests.scenarios.publishing import visitor, write
+from tests.scenarios.built import write_model, write_table
+from tests.scenarios.publishing import AS_OF, visitor, write
 
 LENGTH = 100
 HISTORY = 20
@@ -32,11 +39,12 @@ HISTORY = 20
 def run(report: Report) -> None:
     """Measure publishing at 100 k items, opening and lookups at 100 k and 1 M."""
     with tempfile.TemporaryDirectory() as scratch:
-        started = time.perf_counter()
-        directory = write(Path(scratch), made(100_000, 50_000))
-        report.add(
-            "publication: arrays and writing, 100 k items x 100", time.perf_counter() - started, "s", goal="< 15"
-        )
+        build = built(Path(scratch), 100_000, 50_000)
+        done, plain = publish(build), copied(build, Path(scratch) / "copy")
+        report.add("publication: publish, 100 k items x 100", done.seconds, "s", plain, goal="< 15")
+        report.add("publication: size, 100 k items x 100", done.bytes / 1e6, "MB")
+        report.add("publication: publish again, unchanged", publish(build).seconds, "s")
+        directory = done.directory
         started = time.perf_counter()
         verify(directory)
         report.add("publication: verify, 100 k items x 100", time.perf_counter() - started, "s")
@@ -51,8 +59,9 @@ def measure(report: Report, directory: Path, scratch: Path, what: str) -> None:
     ours, theirs = interleaved(lambda: Publication.open(directory), lambda: load_all(files), 15)
     report.add(f"publication: open, {what}", ours * 1e3, "ms", theirs * 1e3, goal="< 300")
     publication = Publication.open(directory)
-    pairs = [(1, str(number)) for number in np.random.default_rng(1).integers(0, len(publication.items), 5_000)]
-    known = {(1, item): row for row, item in enumerate(publication.items.ids)}
+    ids = list(publication.items.ids)
+    pairs = [(1, ids[number]) for number in np.random.default_rng(1).integers(0, len(ids), 5_000)]
+    known = {(1, item): row for row, item in enumerate(ids)}
     items = publication.items
     assert all(items.row(*pair) == known[pair] for pair in pairs[:500])
     ours, theirs = interleaved(lambda: [items.row(*pair) for pair in pairs], lambda: [known[pair] for pair in pairs])
@@ -68,6 +77,55 @@ def measure(report: Report, directory: Path, scratch: Path, what: str) -> None:
     rows = list(range(0, len(items), max(1, len(items) // 2_000)))
     report.add(f"publication: items.attributes, {what}", once(lambda: [items.attributes(r) for r in rows], rows), "us")
     report.add(f"publication: id of a row, {what}", once(lambda: [items.ids[row] for row in rows], rows), "us")
+
+
+def built(root: Path, count: int, people: int) -> Build:
+    """Return a build with features of `count` items and `people` visitors and two models with lists of 100."""
+    home = Home(root / "home")
+    home.create()
+    box = {"input": "product", "output": ["product"], "strategy": [{"models": ["also_bought", "top_bought"]}]}
+    website = make_website(scenarios={"box": box})
+    build = Build(home, website, AS_OF)
+    content = made(count, people)
+    numbers = np.char.zfill(np.arange(count).astype(str), 7)
+    items = {
+        "item_type": pa.array(np.ones(count, np.int32)),
+        "item": pa.array(numbers),
+        "price_minor": pa.array(content.items["price_minor"]),
+        "currency": pa.array(["EUR"] * count),
+        "valid_from": pa.nulls(count, pa.timestamp("us")),
+        "valid_to": pa.nulls(count, pa.timestamp("us")),
+        "categories": pa.array([[content.categories[code]] for code in content.items["category_codes"]]),
+        "attributes": pa.array([f'{{"title":["Item {number}"],"brand":["B"]}}' for number in numbers]),
+    }
+    write_table(build.features / "items.parquet", pa.table(items))
+    names = np.sort(np.array([visitor(str(number)) for number in range(people)]))
+    history = {
+        "visitor": pa.array(np.repeat(names, HISTORY)),
+        "item_type": pa.array(np.ones(people * HISTORY, np.int32)),
+        "item": pa.array(numbers[content.visitors["rows"]]),
+        "event": pa.array(["buy"] * (people * HISTORY)),
+        "time": pa.array(content.visitors["times"], pa.timestamp("us")),
+    }
+    write_table(build.features / "visitor_history.parquet", pa.table(history))
+    pairs = [(1, str(number)) for number in numbers]
+    for entry, arrays in content.models:
+        published = PublishedModel.of(entry, arrays)
+        learned = published.ranking or published.neighbours
+        assert learned is not None
+        write_model(build, entry.name, pairs, learned)
+    return build
+
+
+def copied(build: Build, target: Path) -> float:
+    """Return the seconds a plain durable copy of the two models' files takes: the floor of publishing."""
+    started = time.perf_counter()
+    target.mkdir()
+    for number, path in enumerate(sorted(build.models.rglob("*.npy"))):
+        with (target / str(number)).open("wb") as file:
+            file.write(path.read_bytes())
+            os.fsync(file.fileno())
+    return time.perf_counter() - started
 
 
 def made(count: int, people: int, *, length: int = LENGTH) -> Content:
