@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from serving.preview import answering
-
 from personalization_pipelines.errors import PersonalizationError
 from personalization_pipelines.home import Home
 from personalization_pipelines.scenarios.gates import check_gates
@@ -14,6 +12,7 @@ from personalization_pipelines.scenarios.publication import current
 from personalization_pipelines.scenarios.published import Publication
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.load import load_websites
+from serving.preview import answering
 
 
 @dataclass(frozen=True)

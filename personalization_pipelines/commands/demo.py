@@ -55,7 +55,12 @@ def import_everything(home: Home, website: Website, console: Console) -> None:
         reports = [
             import_items(home, website, [files["items"]], mapping="complete_journey_items", progress=progress),
             import_events(
-                home, website, [files["events"]], mapping="complete_journey_events", shift_to_now=True, progress=progress
+                home,
+                website,
+                [files["events"]],
+                mapping="complete_journey_events",
+                shift_to_now=True,
+                progress=progress,
             ),
             import_users(home, website, [files["users"]], mapping="complete_journey_users", progress=progress),
         ]
