@@ -119,13 +119,18 @@ def import_items_command(name: str, mapping: str | None, files: tuple[str, ...],
 @command(import_group, "events")
 @_import_options
 @click.option("--shift-to-now", is_flag=True, help="Move all times by whole days so that the newest is today.")
-def import_events_command(name: str, mapping: str | None, files: tuple[str, ...], shift_to_now: bool) -> None:
+@click.option(
+    "--force", is_flag=True, help="Import although the same file was imported with other options: counts twice."
+)
+def import_events_command(
+    name: str, mapping: str | None, files: tuple[str, ...], shift_to_now: bool, force: bool
+) -> None:
     """Import historical events."""
     from personalization_pipelines.content.imports import import_events
 
     home = Home.from_environment()
     _run_import(home, name, lambda website, progress: import_events(
-        home, website, list(files), mapping=mapping, shift_to_now=shift_to_now, progress=progress
+        home, website, list(files), mapping=mapping, shift_to_now=shift_to_now, force=force, progress=progress
     ))  # fmt: skip
 
 

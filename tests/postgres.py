@@ -58,8 +58,10 @@ class PostgresServer:
 
     def freeze(self) -> None:
         """SIGSTOP the server and all its backends: connections stay open and nothing answers."""
-        for process in self._processes():
-            os.kill(process, signal.SIGSTOP)
+        server, *_ = self._processes()
+        os.kill(server, signal.SIGSTOP)
+        for backend in self._processes()[1:]:
+            os.kill(backend, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """SIGCONT what was frozen."""

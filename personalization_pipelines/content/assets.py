@@ -44,7 +44,7 @@ def _items(website: Website) -> dg.AssetsDefinition:
         with step("content/items"):
             for source in () if build.rebuild else website.content.sources:
                 files = expand_files(build.home, source.files)
-                import_items(build.home, website, files, mapping=source.mapping, mode=source.mode)
+                import_items(build.home, website, files, mapping=source.mapping, mode=source.mode, format=source.format)
             return _result(build.home, website, build.as_of, catalogue_file, "items", ITEM_COLUMNS)
 
     return items

@@ -36,7 +36,8 @@ def build_assets(website: Website) -> list[dg.AssetsDefinition]:
         home = installation.home
         with step("events"):
             for source in website.events.sources:
-                import_events(home, website, expand_files(home, source.files), mapping=source.mapping)
+                files = expand_files(home, source.files)
+                import_events(home, website, files, mapping=source.mapping, format=source.format)
             report = ingest(home, website)
             lake = lake_fingerprint(home, website)
         return dg.MaterializeResult(

@@ -29,6 +29,7 @@ POLL_SECONDS = 0.05
 BATCH_RECORDS = 20_000
 FIRST_RETRY, LONGEST_RETRY = 0.1, 5.0
 DEFAULT_RETENTION = timedelta(days=35)
+FOREVER = timedelta(days=36_500)
 FORGET_EVERY = 3600 / SHARES  # seconds: every visitor is looked at once an hour
 FORGET_VIEWS_EVERY = 600.0
 
@@ -128,6 +129,16 @@ def _events(span: Span) -> Iterable[Event]:
             _log.warning("%s, offset %d: unreadable event: %s", span.segment.path.name, offset, error)
 
 
+def retention_of_websites(home: Home) -> dict[str, timedelta]:
+    """Return `retention.live` of every website; nothing is forgotten while a website's file is broken."""
+    from personalization_pipelines.website.load import (
+        load_websites,  # pydantic: not before the first events are through
+    )
+
+    websites, broken = load_websites(home)
+    return dict.fromkeys(broken, FOREVER) | {name: website.retention.live for name, website in websites.items()}
+
+
 @contextmanager
 def _only_follower(home: Home, stop: threading.Event, poll: float) -> Iterator[bool]:
     """Hold the follower's lock of this home; False if `stop` came before the lock."""
@@ -154,7 +165,7 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     home = Home.from_environment()
     home.log.mkdir(parents=True, exist_ok=True)
-    follow(home, stop)
+    follow(home, stop, retention=lambda: retention_of_websites(home))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import pytest
 
 from personalization_pipelines.errors import LiveStoreUnavailable
 from personalization_pipelines.events.event import Event, encode
-from personalization_pipelines.events.follower import Follower, follow
+from personalization_pipelines.events.follower import FOREVER, Follower, follow, retention_of_websites
 from personalization_pipelines.events.live import LiveReader, LiveStore
 from personalization_pipelines.events.log import SegmentLog, repair, segments
 from personalization_pipelines.home import Home
@@ -151,6 +151,13 @@ def test_what_is_older_than_the_websites_retention_is_forgotten(home: Home) -> N
     reader = LiveReader(home.live_database)
     assert items(reader, website="short") == [1]
     assert items(reader, website="default") == [1, 10]
+
+
+def test_retention_comes_from_the_websites_files_and_a_broken_file_keeps_everything(home: Home) -> None:
+    valid = 'website: shop\ncustomer_id: "1"\nlicense_key: "1-2-3-4-5"\nretention: {live: 5d}\n'
+    (home.websites / "shop.yaml").write_text(valid)
+    (home.websites / "broken.yaml").write_text("website: [")
+    assert retention_of_websites(home) == {"shop": timedelta(days=5), "broken": FOREVER}
 
 
 def test_the_follower_starts_without_the_heavy_libraries() -> None:
