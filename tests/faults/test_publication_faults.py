@@ -52,7 +52,7 @@ class Readers:
             thread.join()
 
     def _loop(self) -> None:
-        while not self._stop.wait(0.01):
+        while not self._stop.wait(0.03):
             try:
                 directory = read_current(self.publications)
                 assert directory is not None, "CURRENT is gone"
