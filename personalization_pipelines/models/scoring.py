@@ -26,7 +26,7 @@ def recency_weights(times: NDArray[np.int64], recency: float) -> Scores:
     """Return exp(-rank / recency) for a visitor's items, newest first: how much each says.
 
     Items of one moment (a basket's lines) share a rank; their order means nothing. Counting them one by one
-    instead costs 13 % of HR@10 on Online Retail and on Complete Journey.
+    instead cost 13 % of HR@10 on Online Retail and on Complete Journey, where this was found.
     """
     ranks = np.zeros(len(times))
     np.cumsum(times[1:] != times[:-1], out=ranks[1:])

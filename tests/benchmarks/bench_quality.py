@@ -1,6 +1,11 @@
 """How good the answers are on public data, with 95 % intervals: neighbours against popularity, the same questions.
 
 Online Retail: the last 30 days, items that the visitor had not bought before. RetailRocket: its held-out buys.
+
+Read the intervals with care: they hold the chance of who was asked, not that of choosing among settings. The
+defaults of `item_knn` were explored on these two tests (about 130 settings) and B and the half-life chosen on the
+rows named `chosen on` (see `models.item_knn`), so none of these sets is untouched. The comparison is with the best
+of four popularities, itself picked by its result, and that favours popularity.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ from personalization_pipelines.models.metrics import paired_difference
 from personalization_pipelines.models.registry import learner
 from tests.benchmarks.report import Report
 from tests.conftest import make_website
-from tests.models.public_data import online_retail, retailrocket
+from tests.models.public_data import online_retail, retailrocket, retailrocket_validation
 
 POPULARITY: dict[str, dict[str, object]] = {
     "popularity of all time": {"type": "popularity", "event": "buy", "history": "1000d", "aging": "none"},
@@ -25,6 +30,10 @@ NEIGHBOURS: dict[str, dict[str, object]] = {
     "item_knn (default: bm25)": {"type": "item_knn"},
 }
 DEFAULT = "item_knn (default: bm25)"
+REFERENCE = "popularity of all time"
+"""The one that the goals name; the best of four is compared with as well."""
+
+EARLIER_WINDOWS = (31, 61, 91)
 
 
 def run(report: Report) -> None:
@@ -32,8 +41,12 @@ def run(report: Report) -> None:
     data = online_retail()
     asked = questions(data, "buy") if data is not None else None
     _measure(report, "online_retail", asked, "above popularity")
+    for days in EARLIER_WINDOWS:
+        earlier = questions(data.until(data.day - days), "buy") if data is not None else None
+        _measure(report, f"online_retail, chosen on, {days - 1} days earlier", earlier, "above popularity")
     found = retailrocket()
     _measure(report, "retailrocket", found[1] if found else None, "above 0.043, cosine on event weights")
+    _measure(report, "retailrocket, chosen on, last training buy", retailrocket_validation(), "above popularity")
 
 
 def _measure(report: Report, name: str, asked: Questions | None, goal: str) -> None:
@@ -53,9 +66,10 @@ def _measure(report: Report, name: str, asked: Questions | None, goal: str) -> N
             goal if model == DEFAULT else "",
         )
         report.add(f"quality/{name}/{model} coverage@10", one.metrics["coverage"], "share of items")
-    mean, low, high = paired_difference(found[DEFAULT].outcomes.hit, found[best].outcomes.hit)
-    unit = f"HR@10 [{low:.4f}, {high:.4f}]"
-    report.add(f"quality/{name}/item_knn minus {best}", mean, unit, goal="interval above 0")
+    for other in dict.fromkeys([REFERENCE, best]):
+        mean, low, high = paired_difference(found[DEFAULT].outcomes.hit, found[other].outcomes.hit)
+        unit = f"HR@10 [{low:.4f}, {high:.4f}]"
+        report.add(f"quality/{name}/item_knn minus {other}", mean, unit, goal="interval above 0")
 
 
 def _evaluated(asked: Questions) -> dict[str, Evaluation]:

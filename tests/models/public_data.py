@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,27 @@ def retailrocket() -> tuple[TrainingData, Questions] | None:
     asked = ask(data, "buy", right, had, np.arange(data.visitors), sample=data.visitors)
     assert asked is not None
     return data, asked
+
+
+def retailrocket_validation() -> Questions | None:
+    """The same kind of question out of RetailRocket's training part: the last buy of who bought twice or more.
+
+    The item is taken out of all the visitor's events, as the held-out buys of its test are.
+    """
+    found = retailrocket()
+    if found is None:
+        return None
+    data, _ = found
+    bought = data.of(["buy"])
+    bought = bought.select(np.lexsort((bought.row, bought.last_time, bought.visitor)))
+    last = np.append(bought.visitor[1:] != bought.visitor[:-1], True)
+    held = bought.select(last & (np.bincount(bought.visitor)[bought.visitor] >= 2))
+    size = len(data.index)
+    pairs, out = (each.visitor.astype(np.int64) * size + each.row for each in (data.interactions, held))
+    train = replace(data, interactions=data.interactions.select(~np.isin(pairs, out)))
+    had = user_items(train.of(["buy"]), data.visitors, {"buy": 1.0})
+    right = _held_out(held.visitor, held.row, data.visitors)
+    return ask(train, "buy", right, had, np.arange(data.visitors), sample=data.visitors)
 
 
 def data_of(
