@@ -79,7 +79,7 @@ class LiveReader:
     def viewers(self, website: str, items: Sequence[tuple[int, str]]) -> list[int]:
         """Return for each (item type, item) how many visitors clicked or consumed it in the last 24 hours.
 
-        Counted again after 5 seconds; at most 100,000. LiveStoreUnavailable past the deadline.
+        Counted again after 5 seconds; above 10,000 it is an estimate. LiveStoreUnavailable past the deadline.
         """
         return [self._count(website, item_type, item) for item_type, item in items]
 
@@ -99,7 +99,7 @@ class LiveReader:
         since = int((time.time() - VIEWERS_SECONDS) * 1_000_000)
         parameters = {"website": website, "item_type": item_type, "item": item, "since": since}
         rows = self._run(self._viewers, parameters)
-        viewers: int = rows[0][0] if rows else 0
+        viewers = tables.estimate_viewers(*rows[0]) if rows else 0
         if len(self._cached) >= CACHE_ITEMS:
             self._cached.clear()
         self._cached[website, item_type, item] = (now + CACHE_SECONDS, viewers)

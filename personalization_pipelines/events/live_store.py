@@ -8,7 +8,6 @@ events are in one transaction and never disagree.
 from __future__ import annotations
 
 import logging
-import string
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,9 +25,7 @@ from personalization_pipelines.events.tail import Position
 VIEW_EVENTS = frozenset({"click", "consume"})
 VIEW_MICROSECONDS = 24 * 3600 * 1_000_000
 NEWEST_PER_VISITOR = 500
-# First characters of a visitor (base64url), in byte order: 64 shares of about the same size.
-ALPHABET = sorted("-_" + string.digits + string.ascii_letters)
-SHARES = len(ALPHABET)
+SHARES = len(tables.VISITOR_LETTERS)  # of the visitors by their first letter, 64 of about the same size
 POSTGRES_OPTIONS = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
@@ -130,7 +127,8 @@ class LiveStore:
 
     def _forget(self, website: str, share: int, time: int) -> int:
         table = tables.visitor_events.c
-        mine = tables.in_share(website, ALPHABET[share] if share else "", ALPHABET[share + 1 : share + 2])
+        letters = tables.VISITOR_LETTERS
+        mine = tables.in_share(website, letters[share] if share else "", letters[share + 1 : share + 2])
         with self._transaction() as connection:
             forgotten = connection.execute(sa.delete(tables.visitor_events).where(*mine, table.time < time)).rowcount
             counts = sa.select(table.visitor).where(*mine).group_by(table.visitor)

@@ -18,6 +18,7 @@ from personalization_pipelines.events.event import Event
 from personalization_pipelines.events.live import LiveEvent, LiveReader, LiveStore
 from personalization_pipelines.events.live_url import parse_live_url
 from personalization_pipelines.events.tail import Position
+from personalization_pipelines.identifiers import pseudonym
 from tests.postgres import PostgresServer
 
 NOW = time.time_ns() // 1000
@@ -111,6 +112,15 @@ def test_viewers_are_the_distinct_visitors_of_the_last_day_who_clicked_or_consum
     )
     store.apply([event("click", "7", visitor="v0", time=NOW - 50)])
     assert reader.viewers("shop", [(1, "7"), (1, "8"), (2, "7")]) == [5, 1, 0]
+
+
+def test_many_viewers_are_estimated_from_the_first_ten_thousand(store: LiveStore, reader: LiveReader) -> None:
+    visitors = [pseudonym(b"key", "1", str(number)) for number in range(40_000)]
+    store.apply([event("click", "7", visitor=visitor) for visitor in visitors])
+    store.apply([event("click", "8", visitor=visitor) for visitor in visitors[:9_999]])
+    many, few = reader.viewers("shop", [(1, "7"), (1, "8")])
+    assert abs(many - 40_000) < 2_000
+    assert few == 9_999
 
 
 def test_viewers_are_counted_again_after_five_seconds_only(store: LiveStore, reader: LiveReader) -> None:
