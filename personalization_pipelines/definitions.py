@@ -14,7 +14,7 @@ import personalization_pipelines.features.assets as features
 import personalization_pipelines.models.assets as models
 import personalization_pipelines.scenarios.assets as scenarios
 from personalization_pipelines.errors import ConfigurationError
-from personalization_pipelines.graph.parts import MAX_RUN_SECONDS, OWNERS, installation
+from personalization_pipelines.graph.parts import MAX_RUN_SECONDS, OWNERS, installation, python_name
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.load import load_websites
@@ -51,11 +51,6 @@ def website_definitions(website: Website) -> dg.Definitions:
             )
         ],
     )
-
-
-def python_name(website: str) -> str:
-    """Return a website's name as Dagster wants job names: dashes become underscores."""
-    return website.replace("-", "_")
 
 
 def refresh_job_name(website: str) -> str:

@@ -90,6 +90,7 @@ def prepare_dagster(home: Home) -> None:
 def _dagster_yaml(home: Home) -> dict[str, object]:
     settings: dict[str, object] = {
         "telemetry": {"enabled": False},
+        "nux": {"enabled": False},
         "freshness": {"enabled": True},
         "concurrency": {"runs": {"max_concurrent_runs": 2}},
         "run_monitoring": {"enabled": True},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +18,6 @@ from personalization_pipelines.events.duplicates import drop_duplicates
 from personalization_pipelines.events.manifest import EVENTS, QUARANTINE, Disk, LakeFile, Manifest, commit, write_part
 from personalization_pipelines.events.schema import EVENT_SCHEMA, QUARANTINE_SCHEMA
 from personalization_pipelines.events.tail import Position, Span
-from personalization_pipelines.fingerprint import fingerprint
 
 COMMIT_ROWS = 1_000_000
 DAY = 86_400_000_000
@@ -114,9 +114,16 @@ class Ingestion:
 
     def _write_day(self, kind: str, schema: pa.Schema, name: str, day: str, table: pa.Table) -> LakeFile:
         path, rows = write_part(self.lake, kind, day, name, schema, [table], self.disk)
-        content = fingerprint(records=table["record_id"].to_pylist())
+        content = _digest(table.select(["record_id"]))
         ids = pc.sum(pc.not_equal(table["event_id"], "")).as_py() if "event_id" in schema.names else 0
         return LakeFile(path, day, rows, content, ids)
+
+
+def _digest(table: pa.Table) -> str:
+    digest = hashlib.sha256()
+    for batch in table.to_batches():
+        digest.update(batch.serialize())
+    return digest.hexdigest()[:16]
 
 
 def _by_day(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:

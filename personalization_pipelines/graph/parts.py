@@ -50,10 +50,15 @@ def key(website: Website, stage: str, name: str | None = None) -> dg.AssetKey:
     return dg.AssetKey([website.name, stage, *([name] if name else [])])
 
 
+def python_name(website: str) -> str:
+    """Return a website's name as Dagster wants job and group names: dashes become underscores."""
+    return website.replace("-", "_")
+
+
 def common(website: Website, group: str, kinds: set[str], fail_after: timedelta) -> dict[str, Any]:
     """Return what every asset has: group, owners, kinds, tags, freshness."""
     return {
-        "group_name": group,
+        "group_name": f"{python_name(website.name)}_{group}",
         "owners": OWNERS,
         "kinds": kinds,
         "tags": {"website": website.name, "stage": group},

@@ -7,7 +7,7 @@ import dagster as dg
 
 from personalization_pipelines.errors import QualityGateFailed
 from personalization_pipelines.graph.automation import on_change
-from personalization_pipelines.graph.parts import Installation, build_of, common, key, preview, step
+from personalization_pipelines.graph.parts import Installation, build_of, common, key, preview, python_name, step
 from personalization_pipelines.home import Home
 from personalization_pipelines.scenarios.gates import Answer
 from personalization_pipelines.scenarios.publication import PublicationReport, publish, rollback
@@ -30,7 +30,7 @@ def build_assets(website: Website, answering: Answering) -> list[dg.AssetsDefini
     publication = key(website, "publication")
 
     @dg.multi_asset(
-        name=f"{website.name.replace('-', '_')}__publish",
+        name=f"{python_name(website.name)}_publish",
         specs=[*(_scenario_spec(website, name) for name in website.scenarios), _publication_spec(website)],
         check_specs=[
             dg.AssetCheckSpec(
@@ -71,7 +71,7 @@ def build_assets(website: Website, answering: Answering) -> list[dg.AssetsDefini
 
 def rollback_job(website: Website, tags: dict[str, str]) -> dg.JobDefinition:
     """Return the job that puts an earlier publication back (`personalization publications --rollback`)."""
-    prefix = website.name.replace("-", "_")
+    prefix = python_name(website.name)
 
     @dg.op(
         name=f"{prefix}_put_back",

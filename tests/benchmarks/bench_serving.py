@@ -23,6 +23,7 @@ from statistics import median
 
 import numpy as np
 
+from serving.server import THREADS
 from tests.benchmarks.bench_tracking import listens, scratch
 from tests.benchmarks.load import SERVER_CORE, Load, pinned, run_load
 from tests.benchmarks.report import Report
@@ -126,7 +127,7 @@ def until_ready(process: subprocess.Popen[bytes], port: int) -> None:
 @contextlib.contextmanager
 def bare(body: Path) -> Iterator[None]:
     """Run the bare view on the first core."""
-    command = [sys.executable, "-m", "tests.benchmarks.serving_home", "bare", str(BARE_PORT), str(body), "32"]
+    command = [sys.executable, "-m", "tests.benchmarks.serving_home", "bare", str(BARE_PORT), str(body), str(THREADS)]
     process = subprocess.Popen([*pinned(SERVER_CORE), *command], start_new_session=True)
     try:
         while not listens(BARE_PORT):
