@@ -19,7 +19,7 @@ from personalization_pipelines.events.manifest import EVENTS, QUARANTINE, Disk, 
 from personalization_pipelines.events.schema import EVENT_SCHEMA, QUARANTINE_SCHEMA
 from personalization_pipelines.events.tail import Position, Span
 
-COMMIT_ROWS = 1_000_000
+COMMIT_ROWS = 500_000
 DAY = 86_400_000_000
 
 
@@ -38,7 +38,7 @@ class IngestReport:
 
 @dataclass
 class Ingestion:
-    """Collects spans of the log and stores them, a million rows a commit at most."""
+    """Collects spans of the log and stores them, half a million rows a commit at most."""
 
     lake: Path
     website: str
