@@ -38,12 +38,13 @@ class IngestReport:
 
 @dataclass
 class Ingestion:
-    """Collects spans of the log and stores them, half a million rows a commit at most."""
+    """Collects spans of the log and stores them, about `commit_rows` a commit."""
 
     lake: Path
     website: str
     manifest: Manifest
     disk: Disk
+    commit_rows: int
     pending: dict[str, Position] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
     segments: int = 0
@@ -67,7 +68,7 @@ class Ingestion:
         self.segments += span.finished
         if span.damage:
             self.damaged.append(span.segment.path.stem)
-        if len(self.columns) >= COMMIT_ROWS:
+        if len(self.columns) >= self.commit_rows:
             self.store()
 
     def store(self) -> None:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from personalization_pipelines.errors import ImportRefused
 from personalization_pipelines.events.compaction import compact
-from personalization_pipelines.events.ingestion import Ingestion, IngestReport, arrival_day
+from personalization_pipelines.events.ingestion import COMMIT_ROWS, Ingestion, IngestReport, arrival_day
 from personalization_pipelines.events.live import LiveReader
 from personalization_pipelines.events.manifest import (
     EVENTS,
@@ -49,17 +49,19 @@ def ingest(
     website: Website,
     *,
     include_open: bool = True,
+    commit_rows: int = COMMIT_ROWS,
     disk: Disk | None = None,
     patience: float = PATIENCE_SECONDS,
 ) -> IngestReport:
     """Move the website's events from the log into its lake, each exactly once; merge small files.
 
     `include_open`: also what is acknowledged in segments that are still written, so that a build sees an event
-    of a second ago. Raises Busy if another process writes into this lake for more than `patience` seconds.
+    of a second ago. `commit_rows`: about how many are collected in memory before they are committed.
+    Raises Busy if another process writes into this lake for more than `patience` seconds.
     """
     disk, lake = disk or Disk(), home.lake(website.name)
     with locked(lake, disk, patience):
-        ingestion = Ingestion(lake, website.name, remove_strays(lake, read_manifest(lake), disk), disk)
+        ingestion = Ingestion(lake, website.name, remove_strays(lake, read_manifest(lake), disk), disk, commit_rows)
         for span in Tail(home.log).unread(ingestion.positions(), SPAN_RECORDS):
             if span.segment.sealed or include_open:
                 ingestion.add(span)

@@ -108,16 +108,17 @@ def test_a_crash_at_any_change_of_the_disk_neither_loses_nor_doubles_an_event(
     """The days 0 to 2 get small files each round, so merging, retiring and removing happen too."""
     sent = 0
     for deadly in range(1, 200):
-        records = [click(sent + n, received_at=MONDAY + (n % 3) * DAY) for n in range(4)] + [POISON[0]]
-        sent += 4
-        write_log(home, records)
+        for _ in range(2):  # two segments, and so two commits
+            records = [click(sent + n, received_at=MONDAY + (n % 3) * DAY) for n in range(4)] + [POISON[0]]
+            sent += 4
+            write_log(home, records)
         disk = DyingDisk(deadly, torn=torn)
         try:
-            ingest(home, shop, disk=disk)
+            ingest(home, shop, commit_rows=3, disk=disk)
         except Crash:
             ingest(home, shop)
         assert sorted(map(int, stored(home, shop))) == list(range(sent))
-        assert len(quarantined(home, shop)) == deadly
+        assert len(quarantined(home, shop)) == 2 * deadly
         if disk.left > 0:
             break
     assert 20 < deadly < 199
