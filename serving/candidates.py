@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -85,9 +85,9 @@ class FromNeighbours:
     keys: tuple[str, ...] = ()
     by_category = False
 
-    def __init__(self, model: PublishedModel, asked: Sequence[tuple[int, str]], past: Sequence[Entry]) -> None:
+    def __init__(self, model: PublishedModel, asked: Sequence[tuple[int, str]], past: Iterable[Entry]) -> None:
         self.model = model
-        self._spoken = _that_matter(model, _weighted(model, asked, past))
+        self._spoken = list(_spoken(model, asked, past))
         self._most = model.max_score * sum(weight for _, _, weight in self._spoken)
 
     def ranked(self) -> Iterator[tuple[int, float]]:
@@ -162,30 +162,32 @@ class FromNeighbours:
 Candidates = FromRanking | FromNeighbours
 
 
-def _weighted(model: PublishedModel, asked: Sequence[tuple[int, str]], past: Sequence[Entry]) -> list[Spoken]:
-    """Return context items with their weights, as `recency_weights` of the offline evaluation gives them.
+def _spoken(model: PublishedModel, asked: Sequence[tuple[int, str]], past: Iterable[Entry]) -> Iterator[Spoken]:
+    """Yield the context items that have neighbours, with their weights, strongest first.
 
-    The same numbers in plain Python: for a dozen items numpy costs five times as much.
-    """
-    spoken: dict[int, Spoken] = {row: (row, source, 1.0) for row, source in asked if row >= 0}
-    recency = float(model.parameters.get("recency", DEFAULT_RECENCY))
-    rank, moment = -1 if not spoken else 0, None
-    for time, row, event in past:
-        if row not in spoken:
-            if time != moment:
-                rank, moment = rank + 1, time
-            spoken[row] = (row, SOURCES[event], math.exp(-rank / recency))
-    return list(spoken.values())
-
-
-def _that_matter(model: PublishedModel, spoken: list[Spoken]) -> list[Spoken]:
-    """Return the items that have neighbours, without those that weigh a hundredth of the strongest and less.
-
-    They could change no more than the order of near equals, and cost as much as the others.
+    The weights are those of `recency_weights` in the offline evaluation, in plain Python: for a dozen items numpy
+    costs five times as much. What weighs a hundredth of the strongest and less is left out: it could change no
+    more than the order of near equals, and costs as much as the others.
     """
     if model.neighbours is None:
-        return []
-    starts = model.neighbours.lists.starts.data
-    known = [one for one in spoken if starts[one[0]] < starts[one[0] + 1]]
-    least = known[0][2] * LEAST_WEIGHT if known else 0.0
-    return [one for one in known if one[2] > least]
+        return
+    starts, least, seen = model.neighbours.lists.starts.data, 0.0, set()
+    for row, source in asked:
+        seen.add(row)
+        if row >= 0 and starts[row] < starts[row + 1]:
+            least = LEAST_WEIGHT
+            yield row, source, 1.0
+    recency = float(model.parameters.get("recency", DEFAULT_RECENCY))
+    rank, moment = (0 if seen - {-1} else -1), None
+    for time, row, event in past:
+        if row in seen:
+            continue
+        seen.add(row)
+        if time != moment:
+            rank, moment = rank + 1, time
+        weight = math.exp(-rank / recency)
+        if weight <= least:
+            return
+        if starts[row] < starts[row + 1]:
+            least = least or weight * LEAST_WEIGHT
+            yield row, SOURCES[event], weight

@@ -59,17 +59,17 @@ class Past:
         self.entries: list[Entry] = entries
         self._types = shelf.types
 
-    def interests(self, item_type: int, limit: int) -> list[Entry]:
-        """Return the newest entry of each item of one type that the visitor took an interest in."""
-        found: dict[int, Entry] = {}
+    def interests(self, item_type: int, limit: int) -> Iterator[Entry]:
+        """Yield the newest entry of each item of one type that the visitor took an interest in."""
+        found: set[int] = set()
         types = self._types
         for entry in self.entries:
             row = entry[1]
             if row not in found and entry[2] in SOURCES and row >= 0 and types[row] == item_type:
-                found[row] = entry
+                yield entry
+                found.add(row)
                 if len(found) == limit:
-                    break
-        return list(found.values())
+                    return
 
     def of_code(self, code: str, item_type: int) -> list[Entry]:
         """Return the newest entry of each item of one type that a history code (`CLICKED`, `BASKET` …) means."""

@@ -16,8 +16,7 @@ LiveHistory = Sequence[LiveEvent]
 """What a visitor did lately, newest first; empty for nobody, and where the live store is away."""
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """One request for recommendations; every field is already checked.
 
     `visitor` is the pseudonym ("" for nobody), `now` microseconds since 1970 (UTC). `items` are context

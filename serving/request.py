@@ -105,17 +105,15 @@ def parse_callback(parameters: Parameters) -> str:
 
 def _one(parameters: Parameters, name: str) -> str | None:
     values = parameters.get(name)
-    if values is None:
-        return None
-    if len(values) > 1:
+    if values is not None and len(values) > 1:
         raise BadRequest(f"{name} is given {len(values)} times: expected once.")
-    return values[0]
+    return values[0] if values else None
 
 
 def _boolean(parameters: Parameters, name: str) -> bool:
-    text = _one(parameters, name)
-    if text is None:
+    if name not in parameters:
         return False
+    text = _one(parameters, name) or ""
     value = _BOOLEANS.get(text.lower())
     if value is None:
         raise BadRequest(f"{name} {text[:40]!r}: expected true, false, 1 or 0.")
@@ -167,6 +165,8 @@ def _categories(values: list[str] | None) -> tuple[str, ...]:
 
 def _attributes(parameters: Parameters) -> tuple[str, ...]:
     values = parameters.get("attribute", []) + parameters.get("attributes", [])
+    if not values:
+        return ()
     names = dict.fromkeys(name for value in values for name in value.split(",") if name)
     if len(names) > MAX_ATTRIBUTES:
         raise BadRequest(f"attribute: {len(names)} names, expected at most {MAX_ATTRIBUTES}.")
@@ -174,8 +174,9 @@ def _attributes(parameters: Parameters) -> tuple[str, ...]:
 
 
 def _refuse_what_is_not_built(parameters: Parameters, website: Website) -> None:
-    for name, what in _NOT_BUILT.items():
-        if name in parameters and (name != "usetimeslot" or _boolean(parameters, name)):
+    for name in _NOT_BUILT.keys() & parameters.keys():
+        what = _NOT_BUILT[name]
+        if name != "usetimeslot" or _boolean(parameters, name):
             raise NotBuiltYet(f"{name}: {what} is not built yet; leave the parameter out.")
     language = _one(parameters, "lang")
     if language is not None and website.languages != [language]:

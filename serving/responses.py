@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import orjson
@@ -23,8 +22,7 @@ SHORTEST_LIFE = 300
 LONGEST_LIFE = 24 * 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Writing:
+class Writing(NamedTuple):
     """How one answer is written. `links` is None where no user was given; `viewers` None where nobody knows them."""
 
     items: Items
@@ -41,18 +39,23 @@ class Links:
     __slots__ = ("_after", "_click", "_rendered")
 
     def __init__(self, host: str, customer: str, user: str, scenario: str, category: str, request_uuid: str) -> None:
-        base, person = f"//{host}/api/{customer}/", quote(user, safe="")
+        base, person = f"//{host}/api/{customer}/", _quoted(user)
         self._click = f"{base}clickrecommended/{person}/"
         self._rendered = f"{base}rendered/{person}/"
-        tail = f"&categorypath={quote(category, safe='')}&requestuuid={request_uuid}"
+        tail = f"&categorypath={_quoted(category)}&requestuuid={request_uuid}"
         self._after = f"?scenario={scenario}&modelid=", tail
 
     def of(self, one: Recommended) -> dict[str, str]:
         """Return the two links of a recommended item."""
-        item = one.item if one.item.isascii() and one.item.isalnum() else quote(one.item, safe="")
+        item = _quoted(one.item)
         before, after = self._after
         end = f"{one.item_type}/{item}{before}{one.number}{after}"
         return {"clickRecommended": self._click + end, "rendered": self._rendered + end}
+
+
+def _quoted(text: str) -> str:
+    """Return a text as one piece of a URL; most ids need nothing done."""
+    return text if text.isascii() and text.isalnum() else quote(text, safe="")
 
 
 def answer_value(answer: Answer, writing: Writing, viewers: Sequence[int] | None) -> dict[str, Any]:

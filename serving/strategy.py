@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from personalization_pipelines.models.scoring import CONTEXT_ITEMS, PROFILE_ITEMS
 from personalization_pipelines.scenarios.plan import PlanCategory, PlanLevel, PlanReference, PlanScenario
@@ -104,9 +105,12 @@ def _ask(made: _Composition, reference: PlanReference, paths: tuple[str, ...] | 
         by_category = paths is not None and _has_category_lists(model)
         return FromRanking(model, made.question.output_types, paths if by_category else None)
     asked, past = _context_of(made, model, reference)
-    if not asked and not past:
+    newest = next(past, None)
+    if newest is None and not asked:
         return None
-    return FromNeighbours(model, [(one.row, one.source) for one in asked], past)
+    made.used_history = made.used_history or newest is not None
+    entries = () if newest is None else chain((newest,), past)
+    return FromNeighbours(model, [(one.row, one.source) for one in asked], entries)
 
 
 def _has_category_lists(model: PublishedModel) -> bool:
@@ -115,14 +119,13 @@ def _has_category_lists(model: PublishedModel) -> bool:
 
 def _context_of(
     made: _Composition, model: PublishedModel, reference: PlanReference
-) -> tuple[list[ContextItem], list[Entry]]:
+) -> tuple[list[ContextItem], Iterator[Entry]]:
     """Return the request's items and the visitor's entries a model is asked with."""
     asked = made.context if reference.context != "history" else []
     if reference.context == "items" or (reference.context == "both" and model.needs == "items" and asked):
-        return asked, []
-    past = made.past.interests(made.scenario.input, PROFILE_ITEMS if model.needs == "history" else CONTEXT_ITEMS)
-    made.used_history = made.used_history or bool(past)
-    return asked, past
+        return asked, iter(())
+    limit = PROFILE_ITEMS if model.needs == "history" else CONTEXT_ITEMS
+    return asked, made.past.interests(made.scenario.input, limit)
 
 
 def _passing(

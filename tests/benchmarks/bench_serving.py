@@ -1,7 +1,7 @@
 """Recommendations against a bare Flask view that returns the same bytes: same server, same core, rounds in turns.
 
 100,000 items with 100 neighbours each, 20,000 visitors with 16 published and 10 live events. Every request names
-another visitor and a context item; the items are as unevenly visited as products are (half of the requests name
+another visitor and a context item, after a warm-up; the items are as unevenly visited as products are (half of the requests name
 one of the first 2,500). Both servers run on the first core (granian, one worker), the load comes from the second.
 
 - `product page`: neighbours of the context item, then popularity; what the visitor bought is out, also live.
@@ -29,7 +29,7 @@ from tests.benchmarks.load import SERVER_CORE, Load, pinned, run_load
 from tests.benchmarks.report import Report
 from tests.benchmarks.serving_home import ITEMS, VISITORS, make_home
 
-ROUNDS, SECONDS = 5, 2.0
+ROUNDS, SECONDS, WARM_SECONDS = 9, 1.0, 5.0
 PORT, BARE_PORT = 18111, 18112
 REQUESTS = 20_000
 SCENARIOS = {"similar": "product page", "product_page": "product page with the visitor's own"}
@@ -59,6 +59,7 @@ def compare(report: Report, directory: Path, scenario: str, name: str) -> None:
     body = directory / f"{scenario}.json"
     body.write_bytes(urllib.request.urlopen(f"http://127.0.0.1:{PORT}{paths[0]}", timeout=5).read())
     with bare(body):
+        run_load(PORT, 16, WARM_SECONDS, paths)
         for connections in (16, 1):
             ours, theirs = [], []
             for _ in range(ROUNDS):
