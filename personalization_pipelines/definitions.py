@@ -30,8 +30,7 @@ def website_definitions(website: Website) -> dg.Definitions:
     made += scenarios.build_assets(website, answering)
     selection = dg.AssetSelection.key_prefixes([website.name])
     return dg.Definitions(
-        assets=[part for part in made if not isinstance(part, dg.AssetChecksDefinition)],
-        asset_checks=[part for part in made if isinstance(part, dg.AssetChecksDefinition)],
+        assets=made,
         jobs=[
             dg.define_asset_job(
                 refresh_job_name(website.name),

@@ -71,7 +71,7 @@ def step_count(website: Website) -> int:
     """Return how many steps a whole refresh announces (for a progress bar)."""
     from personalization_pipelines.features.sql_models import feature_names
 
-    return 4 + 2 * len(feature_names()) + 2 * len(website.models)
+    return 4 + len(feature_names()) + len(website.models)
 
 
 def prepare_dagster(home: Home) -> None:

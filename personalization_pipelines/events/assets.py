@@ -4,11 +4,16 @@ import dagster as dg
 
 from personalization_pipelines.content.import_events import import_events
 from personalization_pipelines.content.read_files import expand_files
-from personalization_pipelines.events.lake import ingest, lake_fingerprint
+from personalization_pipelines.errors import LiveStoreUnavailable
+from personalization_pipelines.events.lake import ingest, lake_fingerprint, remove_ingested_segments
 from personalization_pipelines.graph.automation import at_source
-from personalization_pipelines.graph.parts import Installation, asset, check_result, key, step
+from personalization_pipelines.graph.parts import Installation, asset, blocking_check, check_result, key, step
+from personalization_pipelines.home import Home
 from personalization_pipelines.quality import check_rejected
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.load import load_websites
+
+REJECTED = "At most `quality.events.max_rejected` of what newly arrived is quarantined."
 
 
 def build_assets(website: Website) -> list[dg.AssetsDefinition]:
@@ -23,14 +28,7 @@ def build_assets(website: Website) -> list[dg.AssetsDefinition]:
         description="Acknowledged events of the log and files of `events.sources`, as Parquet by arrival day, each "
         "exactly once. What can not be trusted goes to `events_quarantine` with its reason.",
         automation_condition=at_source(shortest_cron(website), website.time_zone),
-        check_specs=[
-            dg.AssetCheckSpec(
-                "rejected",
-                asset=key(website, "events"),
-                blocking=True,
-                description="At most `quality.events.max_rejected` of what newly arrived is quarantined.",
-            )
-        ],
+        check_specs=[blocking_check(key(website, "events"), "rejected", REJECTED)],
     )
     def events(installation: Installation) -> dg.MaterializeResult:  # type: ignore[type-arg]  # dagster evaluates it
         home = installation.home
@@ -40,11 +38,13 @@ def build_assets(website: Website) -> list[dg.AssetsDefinition]:
                 import_events(home, website, files, mapping=source.mapping, format=source.format)
             report = ingest(home, website)
             lake = lake_fingerprint(home, website)
+            forgotten = _forget_segments(home)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": report.events,
                 "quarantined": report.quarantined,
                 "segments": report.segments,
+                "segments removed": forgotten,
                 "lake": lake,
             },
             check_results=[
@@ -56,6 +56,15 @@ def build_assets(website: Website) -> list[dg.AssetsDefinition]:
         )
 
     return [events]
+
+
+def _forget_segments(home: Home) -> int:
+    """Delete old segments that every website has ingested; none while a website's file is broken."""
+    websites, broken = load_websites(home)
+    try:
+        return 0 if broken else len(remove_ingested_segments(home, list(websites.values())))
+    except LiveStoreUnavailable:  # it may still need them; the next build asks again
+        return 0
 
 
 def shortest_cron(website: Website) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from personalization_pipelines.build import Build
 from personalization_pipelines.features.contracts import load_contracts
 from personalization_pipelines.features.sql_models import (
     check_feature,
@@ -18,7 +19,7 @@ from personalization_pipelines.graph.automation import on_change
 from personalization_pipelines.graph.parts import (
     Installation,
     asset,
-    asset_check,
+    blocking_check,
     build_of,
     check_result,
     image,
@@ -34,12 +35,9 @@ SOURCES = {"lake_events": ("events", None), "lake_items": ("content", "items"), 
 DAYS = "event_days"
 
 
-def build_assets(website: Website) -> list[dg.AssetsDefinition | dg.AssetChecksDefinition]:
-    """Return each feature table's asset and its contract check, and the gate on the events of yesterday."""
-    made: list[dg.AssetsDefinition | dg.AssetChecksDefinition] = []
-    for name in feature_names():
-        made += [_asset(website, name), _contract_check(website, name)]
-    return [*made, _daily_share_check(website)]
+def build_assets(website: Website) -> list[dg.AssetsDefinition]:
+    """Return each feature table's asset with its contract check; `event_days` also has the gate on yesterday."""
+    return [_asset(website, name) for name in feature_names()]
 
 
 def dependency_keys(website: Website, name: str) -> list[dg.AssetKey]:
@@ -59,12 +57,14 @@ def _asset(website: Website, name: str) -> dg.AssetsDefinition:
         deps=dependency_keys(website, name),
         description=f"{load_contracts()[name].description}\n\n```sql\n{feature_sql(name)}\n```",
         automation_condition=on_change(),
+        check_specs=_checks(website, name),
     )
-    def feature(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult[None]:
+    def feature(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult:  # type: ignore[type-arg]  # dagster evaluates it
         build = build_of(context, installation.home, website)
         with step(f"features/{name}"):
             report = run_feature(build, name)
-            plot = _plot(load_feature(build, name).to_pylist(), website) if name == DAYS else {}
+            checks = [check_result(check_feature(build, name), "contract")]
+            more, plot = _days(build) if name == DAYS else ([], {})
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": report.rows,
@@ -74,39 +74,25 @@ def _asset(website: Website, name: str) -> dg.AssetsDefinition:
                 "preview": preview(report.preview),
                 **plot,
             },
+            check_results=[*checks, *more],
             data_version=dg.DataVersion(report.fingerprint),
         )
 
     return feature
 
 
-def _contract_check(website: Website, name: str) -> dg.AssetChecksDefinition:
-    @asset_check(
-        asset=key(website, "features", name),
-        name="contract",
-        description=f"The contract of `{name}` in contracts.yml: columns, types, keys, ranges (Great Expectations).",
-    )
-    def contract(context: dg.AssetCheckExecutionContext, installation: Installation) -> dg.AssetCheckResult:
-        with step(f"contract/{name}"):
-            return check_result(check_feature(build_of(context, installation.home, website), name))
-
-    return contract
+def _checks(website: Website, name: str) -> list[dg.AssetCheckSpec]:
+    table, share = key(website, "features", name), website.quality.events.min_daily_share
+    contract = f"The contract of `{name}` in contracts.yml: columns, types, keys, ranges (Great Expectations)."
+    daily_share = f"Yesterday brought at least {share:.0%} of the median day's events (`quality.events`)."
+    checks = [blocking_check(table, "contract", contract)]
+    return [*checks, blocking_check(table, "daily_share", daily_share)] if name == DAYS else checks
 
 
-def _daily_share_check(website: Website) -> dg.AssetChecksDefinition:
-    share = website.quality.events.min_daily_share
-
-    @asset_check(
-        asset=key(website, "features", DAYS),
-        name="daily_share",
-        description=f"Yesterday brought at least {share:.0%} of the median day's events (`quality.events`).",
-    )
-    def daily_share(context: dg.AssetCheckExecutionContext, installation: Installation) -> dg.AssetCheckResult:
-        build = build_of(context, installation.home, website)
-        with step("daily_share"):
-            return check_result(check_daily_share(_totals(load_feature(build, DAYS).to_pylist()), build.day, share))
-
-    return daily_share
+def _days(build: Build) -> tuple[list[dg.AssetCheckResult], dict[str, dg.MetadataValue]]:
+    totals = _totals(load_feature(build, DAYS).to_pylist())
+    gate = check_daily_share(totals, build.day, build.website.quality.events.min_daily_share)
+    return [check_result(gate, "daily_share")], _plot(totals, build.website)
 
 
 def _totals(rows: list[dict[str, Any]]) -> dict[date, int]:
@@ -116,8 +102,7 @@ def _totals(rows: list[dict[str, Any]]) -> dict[date, int]:
     return totals
 
 
-def _plot(rows: list[dict[str, Any]], website: Website) -> dict[str, dg.MetadataValue]:
-    totals = _totals(rows)
+def _plot(totals: dict[date, int], website: Website) -> dict[str, dg.MetadataValue]:
     if not totals:
         return {}
     title = f"events a day, {website.name}"

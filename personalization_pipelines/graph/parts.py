@@ -79,9 +79,12 @@ def asset(
     return decorate
 
 
-def asset_check(**options: Any) -> Callable[[Callable[..., dg.AssetCheckResult]], dg.AssetChecksDefinition]:
-    """Decorate a function as a blocking check; `options` are those of `dagster.asset_check`."""
-    return dg.asset_check(blocking=True, **options)
+def blocking_check(asset_key: dg.AssetKey, name: str, description: str) -> dg.AssetCheckSpec:
+    """Return a check that an asset's own step runs; where it fails, nothing below is built.
+
+    In the same step, because a step of its own costs more than most checks do.
+    """
+    return dg.AssetCheckSpec(name, asset=asset_key, blocking=True, description=description)
 
 
 def build_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, home: Home, website: Website) -> Build:

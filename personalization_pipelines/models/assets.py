@@ -7,22 +7,29 @@ import dagster as dg
 
 from personalization_pipelines.build import Build
 from personalization_pipelines.graph.automation import on_schedule
-from personalization_pipelines.graph.parts import Installation, asset, asset_check, build_of, image, key, preview, step
+from personalization_pipelines.graph.parts import (
+    Installation,
+    asset,
+    blocking_check,
+    build_of,
+    image,
+    key,
+    preview,
+    step,
+)
 from personalization_pipelines.graph.plots import metric_over_builds, popularity_curve
 from personalization_pipelines.models.artifact import load_model
 from personalization_pipelines.models.registry import learner
 from personalization_pipelines.models.training import ModelReport, metrics_history, quality_drop, train
 from personalization_pipelines.website import Website
 
+NOT_WORSE = "HR@10 is at most 20 % below the median of the last 7 evaluations."
 SHOWN_METRICS = ("HR@10", "NDCG@10", "Recall@20", "MRR")
 
 
-def build_assets(website: Website) -> list[dg.AssetsDefinition | dg.AssetChecksDefinition]:
-    """Return each model's asset and the check that it did not get worse."""
-    made: list[dg.AssetsDefinition | dg.AssetChecksDefinition] = []
-    for name in website.models:
-        made += [_asset(website, name), _check(website, name)]
-    return made
+def build_assets(website: Website) -> list[dg.AssetsDefinition]:
+    """Return each model's asset with the check that it did not get worse."""
+    return [_asset(website, name) for name in website.models]
 
 
 def _asset(website: Website, name: str) -> dg.AssetsDefinition:
@@ -37,29 +44,25 @@ def _asset(website: Website, name: str) -> dg.AssetsDefinition:
         deps=[key(website, "features", table) for table in learner(model, website).features],
         description=f"{type(model).__doc__}\n\nBuilt {model.build.text}.",
         automation_condition=on_schedule(model.build.cron, website.time_zone),
+        check_specs=[blocking_check(key(website, "models", name), "not_worse", NOT_WORSE)],
     )
-    def learned(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult[None]:
+    def learned(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult:  # type: ignore[type-arg]  # dagster evaluates it
         build = build_of(context, installation.home, website)
         with step(f"models/{name}"):
             report = train(build, name)
             metadata = {**_metadata(report), **_curve(build, name), **_evaluations(build, name)}
-        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(report.build_id))
+            checks = [_not_worse(build, name)]
+        version = dg.DataVersion(report.build_id)
+        return dg.MaterializeResult(metadata=metadata, check_results=checks, data_version=version)
 
     return learned
 
 
-def _check(website: Website, name: str) -> dg.AssetChecksDefinition:
-    @asset_check(
-        asset=key(website, "models", name),
-        name="not_worse",
-        description="HR@10 is at most 20 % below the median of the last 7 evaluations.",
+def _not_worse(build: Build, name: str) -> dg.AssetCheckResult:
+    drop = quality_drop(build, name)
+    return dg.AssetCheckResult(
+        check_name="not_worse", passed=drop.passed, severity=dg.AssetCheckSeverity.ERROR, description=drop.sentence
     )
-    def not_worse(context: dg.AssetCheckExecutionContext, installation: Installation) -> dg.AssetCheckResult:
-        with step(f"not_worse/{name}"):
-            drop = quality_drop(build_of(context, installation.home, website), name)
-        return dg.AssetCheckResult(passed=drop.passed, severity=dg.AssetCheckSeverity.ERROR, description=drop.sentence)
-
-    return not_worse
 
 
 def _metadata(report: ModelReport) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """The named automation policies, evaluated as the daemon does."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +8,8 @@ import dagster as dg
 import pytest
 
 from personalization_pipelines.graph.automation import at_source, on_change, on_schedule
+from personalization_pipelines.graph.parts import asset, blocking_check, key
+from tests.conftest import make_website
 
 NAMES = ("source", "table", "catalogue", "model")
 NOON = datetime(2026, 11, 2, 12, 0, 30, tzinfo=UTC)
@@ -102,3 +102,23 @@ def test_a_table_is_rebuilt_when_its_source_was(instance: dg.DagsterInstance) ->
     build(definitions, instance, "source")
     second = evaluate(definitions, instance, first.cursor, NOON + timedelta(minutes=5))
     assert requested(second) == {"table"}
+
+
+def test_what_is_below_a_failed_check_of_the_same_step_is_not_built(instance: dg.DagsterInstance) -> None:
+    shop, built = make_website(), []
+    table = key(shop, "features", "table")
+
+    @asset(
+        shop, "features", {"python"}, timedelta(hours=1), key=table, check_specs=[blocking_check(table, "contract", "")]
+    )
+    def upstream() -> dg.MaterializeResult:  # type: ignore[type-arg]  # dagster evaluates it
+        return dg.MaterializeResult(check_results=[dg.AssetCheckResult(check_name="contract", passed=False)])
+
+    @asset(shop, "models", {"python"}, timedelta(hours=1), key=key(shop, "models", "model"), deps=[table])
+    def downstream() -> dg.MaterializeResult:  # type: ignore[type-arg]  # dagster evaluates it
+        built.append("model")
+        return dg.MaterializeResult()
+
+    result = dg.materialize([upstream, downstream], instance=instance, raise_on_error=False)
+    assert not result.success
+    assert built == []
