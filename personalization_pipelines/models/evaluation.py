@@ -13,19 +13,19 @@ target event over the same history, without aging, asked the same questions.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from personalization_pipelines.fingerprint import fingerprint
 from personalization_pipelines.models.base import Learned, Learner, Ranking, Rows
+from personalization_pipelines.models.latest import Latest
 from personalization_pipelines.models.metrics import DEPTH, Outcomes, outcomes, reach, summary
 from personalization_pipelines.models.popularity import PopularityLearner
 from personalization_pipelines.models.scoring import CONTEXT_ITEMS, PROFILE_ITEMS, recency_weights, score_neighbours
-from personalization_pipelines.models.training_data import EVENT_NAMES, NOBODY, TrainingData
+from personalization_pipelines.models.training_data import EVENT_NAMES, NOBODY, Interactions, TrainingData
 from personalization_pipelines.models.user_items import UserItems, user_items
 from personalization_pipelines.website.models import AlsoDid, ItemKnn, Learning, Popularity
 
@@ -83,10 +83,24 @@ def questions(data: TrainingData, target: str, sample: int = SAMPLE) -> Question
     period = period_of_test(data, target)
     if period is None:
         return None
+    key = (id(data.interactions), target, data.day, data.day_start, data.visitors, sample)
+    _, asked = _asked.get(key, lambda: (data.interactions, _questions(data, target, period, sample)))
+    if asked is None:
+        return None
+    then = asked.train
+    train = replace(data, interactions=then.interactions, day=then.day, day_start=then.day_start, hour=then.hour)
+    return replace(asked, train=train)
+
+
+_asked: Latest[tuple[Interactions, Questions | None]] = Latest()
+"""Models that learn from the same entries are asked the same; the entries are held so that their id stays theirs."""
+
+
+def _questions(data: TrainingData, target: str, period: tuple[int, int], sample: int) -> Questions | None:
     first, last = period
     train = data.until(first - 1)
     found = data.of([target])
-    test = found.select((found.day >= first) & (found.day <= last) & (found.visitor != NOBODY))
+    test = found.where((found.day >= first) & (found.day <= last) & (found.visitor != NOBODY))
     right = user_items(test, data.visitors, {target: 1.0})
     had = user_items(train.of([target]), data.visitors, {target: 1.0})
     known = np.zeros(data.visitors, np.bool_)
@@ -97,21 +111,20 @@ def questions(data: TrainingData, target: str, sample: int = SAMPLE) -> Question
 def ask(
     train: TrainingData, target: str, right: UserItems, had: UserItems, visitors: NDArray[np.intp], sample: int = SAMPLE
 ) -> Questions | None:
-    """Return questions to the first `sample` of `visitors` who have something new to them in `right`."""
-    chosen, relevant, owned = [], [], []
-    for visitor in visitors.tolist():
-        if right.starts[visitor] == right.starts[visitor + 1]:
-            continue
-        own = had.row[had.starts[visitor] : had.starts[visitor + 1]]
-        new = right.row[right.starts[visitor] : right.starts[visitor + 1]]
-        new = new[~np.isin(new, own)]
-        if len(new):
-            chosen.append(visitor)
-            relevant.append(new)
-            owned.append(own)
-        if len(chosen) == sample:
-            break
-    return Questions(train, target, np.array(chosen), tuple(relevant), tuple(owned)) if chosen else None
+    """Return questions to the first `sample` of `visitors` (in order) who have something new to them in `right`."""
+    new = ~np.isin(_pairs(right), _pairs(had))
+    visitor, row = right.visitor[new], right.row[new]
+    starts = np.searchsorted(visitor, np.arange(len(right.starts), dtype=np.int32))
+    chosen = visitors[starts[visitors + 1] > starts[visitors]][:sample]
+    if not len(chosen):
+        return None
+    relevant = tuple(row[starts[number] : starts[number + 1]] for number in chosen)
+    owned = tuple(had.row[had.starts[number] : had.starts[number + 1]] for number in chosen)
+    return Questions(train, target, chosen, relevant, owned)
+
+
+def _pairs(found: UserItems) -> NDArray[np.int64]:
+    return found.visitor.astype(np.int64) << 32 | found.row
 
 
 def evaluate(asked: Questions, model: Learning, learner: Learner) -> Evaluation:
@@ -125,11 +138,8 @@ def evaluate(asked: Questions, model: Learning, learner: Learner) -> Evaluation:
 def questions_fingerprint(asked: Questions, model: Learning, learner: Learner) -> str:
     """Return what the metrics depend on: the questions, what was known, the model's parameters and code."""
     train = asked.train
-    known, visitor = np.unique(train.interactions.visitor, return_inverse=True)  # codes shift with every newcomer
-    digest = hashlib.sha256()
-    for column in fields(train.interactions):
-        values = visitor if column.name == "visitor" else getattr(train.interactions, column.name)
-        digest.update(np.ascontiguousarray(values).data)
+    digest, known = train.interactions.digest
+    digest = digest.copy()
     for rows in (*asked.relevant, *asked.had, train.allowed, np.searchsorted(known, asked.visitors)):
         digest.update(np.ascontiguousarray(rows).data)
     return fingerprint(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from personalization_pipelines.build import Build
 from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.models.base import ItemIndex
 from personalization_pipelines.models.editorial import blacklisted
+from personalization_pipelines.models.latest import Latest
 from personalization_pipelines.models.training_data import (
     EVENT_NAMES,
     FIRST,
@@ -34,31 +36,33 @@ from personalization_pipelines.timespans import BuildSchedule
 
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = date(1970, 1, 1)
+_TEXTS = ("event", "visitor", "category", "item")
+
+LARGEST_SHARED = 5_000_000
+"""Tables of more rows (about 40 bytes each) are read model by model, and only the events that the model needs."""
 
 
 def read_training_data(build: Build, events: Sequence[str], schedule: BuildSchedule) -> TrainingData:
     """Return what models of a build learn from; `events` may be empty, for models that need items only.
 
-    A model built by `schedule` serves for its interval, or longer by what freshness allows.
+    A model built by `schedule` serves for its interval, or longer by what freshness allows. The arrays are
+    shared with the next model of the build, and cannot be written to.
     """
-    items = _table(build, "items", ["item_type", "item", "valid_from", "valid_to", "first_seen"])
-    index = ItemIndex(_numbers(items["item_type"], pa.int32()), tuple(items["item"].to_pylist()))
-    places = _Places(index)
-    interactions, visitors = _interactions(build, events, places)
-    valid_from = _times(items["valid_from"], FIRST)
+    items = _items.get(_state(build, "items"), lambda: _read_items(build))
+    found, visitors = _entries(build, events, items)
     return TrainingData(
-        index=index,
-        interactions=interactions,
+        index=items.index,
+        interactions=found,
         visitors=visitors,
         day=(build.day - _EPOCH).days,
         day_start=_microseconds(datetime.combine(build.day, datetime.min.time(), build.website.zone)),
         hour=_microseconds(build.as_of.replace(minute=0, second=0, microsecond=0)),
         life=max(schedule.interval, build.website.freshness.models) // _MICROSECOND,
-        blacklisted=blacklisted(build.website, index),
-        valid_from=valid_from,
-        valid_to=_times(items["valid_to"], LAST),
-        added=np.where(valid_from != FIRST, valid_from, _times(items["first_seen"], FIRST)),
-        categories=_categories(build, places) if events else Categories(),
+        blacklisted=blacklisted(build.website, items.index),
+        valid_from=items.valid_from,
+        valid_to=items.valid_to,
+        added=items.added,
+        categories=_categories_of(build, items) if events else Categories(),
         weights=build.website.event_weights,
     )
 
@@ -70,6 +74,78 @@ def feature_fingerprint(build: Build, name: str) -> str:
         return str(json.loads(path.read_text())["fingerprint"])
     except (OSError, ValueError, KeyError) as error:
         raise CorruptData(f"{path}: no fingerprint of the feature table {name}; run the features again") from error
+
+
+@dataclass(frozen=True)
+class _Items:
+    """The table `items` as arrays."""
+
+    index: ItemIndex
+    places: _Places
+    valid_from: NDArray[np.int64]
+    valid_to: NDArray[np.int64]
+    added: NDArray[np.int64]
+
+
+class _Entries:
+    """The table `visitor_item_days` as arrays, and the part of some event types, the same object every time."""
+
+    def __init__(self, found: Interactions, visitors: int) -> None:
+        self.visitors = visitors
+        self._found = found
+        self._parts: dict[tuple[str, ...], Interactions] = {}
+        for column in fields(found):
+            getattr(found, column.name).flags.writeable = False
+
+    def of(self, events: Sequence[str]) -> Interactions:
+        """Return the entries of these event types."""
+        asked = tuple(sorted(events))
+        if asked not in self._parts:
+            codes = np.array([EVENT_NAMES.index(name) for name in asked], np.int8)
+            self._parts[asked] = self._found.where(np.isin(self._found.event, codes))
+        return self._parts[asked]
+
+
+_items: Latest[_Items] = Latest()
+_all_entries: Latest[_Entries] = Latest()
+_all_categories: Latest[Categories] = Latest()
+
+
+def _state(build: Build, *names: str) -> tuple[object, ...]:
+    """Return what tells one version of these tables from another: file, size, time and fingerprint."""
+    found: list[object] = []
+    for name in names:
+        path = build.features / f"{name}.parquet"
+        try:
+            stat = path.stat()
+            made_of = path.with_suffix(".json").read_bytes()
+        except FileNotFoundError:
+            raise CorruptData(f"{path}: the feature table {name} is not there; run the features first") from None
+        found += [path, stat.st_ino, stat.st_mtime_ns, stat.st_size, made_of]
+    return tuple(found)
+
+
+def _entries(build: Build, events: Sequence[str], items: _Items) -> tuple[Interactions, int]:
+    """Return the entries of some event types up to the build's day, and the number of visitors they are coded for."""
+    if not events:
+        return Interactions.empty(), 0
+    if _rows(build, "visitor_item_days") > LARGEST_SHARED:
+        return _read_entries(build, events, items.places)
+    key = (*_state(build, "items", "visitor_item_days"), build.day)
+    held = _all_entries.get(key, lambda: _Entries(*_read_entries(build, EVENT_NAMES, items.places)))
+    return held.of(events), held.visitors
+
+
+def _categories_of(build: Build, items: _Items) -> Categories:
+    return _all_categories.get(_state(build, "items", "item_categories"), lambda: _categories(build, items.places))
+
+
+def _read_items(build: Build) -> _Items:
+    table = _table(build, "items", ["item_type", "item", "valid_from", "valid_to", "first_seen"])
+    index = ItemIndex(_numbers(table["item_type"], pa.int32()), tuple(table["item"].cast(pa.string()).to_pylist()))
+    valid_from = _times(table["valid_from"], FIRST)
+    added = np.where(valid_from != FIRST, valid_from, _times(table["first_seen"], FIRST))
+    return _Items(index, _Places(index), valid_from, _times(table["valid_to"], LAST), added)
 
 
 class _Places:
@@ -93,12 +169,10 @@ class _Places:
         return rows
 
 
-def _interactions(build: Build, events: Sequence[str], places: _Places) -> tuple[Interactions, int]:
-    if not events:
-        return Interactions.empty(), 0
+def _read_entries(build: Build, events: Sequence[str], places: _Places) -> tuple[Interactions, int]:
     columns = ["event", "visitor", "item_type", "item", "day", "quantity", "events", "last_time"]
-    last_day = pc.field("day") <= pa.scalar(build.day, pa.date32())
-    table = _table(build, "visitor_item_days", columns, pc.field("event").isin(list(events)) & last_day)
+    every = set(events) == set(EVENT_NAMES)
+    table = _table(build, "visitor_item_days", columns, None if every else pc.field("event").isin(list(events)))
     rows = places.rows(_numbers(table["item_type"], pa.int32()), _dictionary(table["item"]))
     visitor, visitors = _visitor_codes(_dictionary(table["visitor"]))
     found = Interactions(
@@ -110,13 +184,13 @@ def _interactions(build: Build, events: Sequence[str], places: _Places) -> tuple
         events=_numbers(table["events"], pa.int64()),
         last_time=_times(table["last_time"], FIRST),
     )
-    known = rows >= 0
-    return (found if known.all() else found.select(known)), visitors
+    return found.where((rows >= 0) & (found.event >= 0) & (found.day <= (build.day - _EPOCH).days)), visitors
 
 
 def _event_codes(events: pa.DictionaryArray) -> NDArray[np.int8]:
     names = events.dictionary.to_pylist()
-    codes: NDArray[np.int8] = np.array([EVENT_NAMES.index(name) for name in names] or [0], np.int8)
+    known = [EVENT_NAMES.index(name) if name in EVENT_NAMES else -1 for name in names]
+    codes: NDArray[np.int8] = np.array(known or [0], np.int8)
     return np.asarray(codes[events.indices.to_numpy()], np.int8)
 
 
@@ -145,16 +219,29 @@ def _categories(build: Build, places: _Places) -> Categories:
     return Categories(tuple(names[place] for place in order), rows[order_of_pairs], codes[order_of_pairs])
 
 
+def _rows(build: Build, name: str) -> int:
+    path = build.features / f"{name}.parquet"
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except FileNotFoundError:
+        raise CorruptData(f"{path}: the feature table {name} is not there; run the features first") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _unreadable(path, name, error) from error
+
+
+def _unreadable(path: Path, name: str, error: Exception) -> CorruptData:
+    return CorruptData(f"{path}: the feature table {name} cannot be read ({error}); run the features again")
+
+
 def _table(build: Build, name: str, columns: list[str], chosen: pc.Expression | None = None) -> pa.Table:
     path: Path = build.features / f"{name}.parquet"
     try:
-        return pq.read_table(path, columns=columns, filters=chosen)
+        texts = [name for name in columns if name in _TEXTS]
+        return pq.read_table(path, columns=columns, filters=chosen, read_dictionary=texts)
     except FileNotFoundError:
         raise CorruptData(f"{path}: the feature table {name} is not there; run the features first") from None
     except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
-        raise CorruptData(
-            f"{path}: the feature table {name} cannot be read ({error}); run the features again"
-        ) from error
+        raise _unreadable(path, name, error) from error
 
 
 def _dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:

@@ -7,6 +7,7 @@ function of the build's day and its events, not of the minute the build ran.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -56,6 +57,31 @@ class Interactions:
         """Return the chosen entries, in their order."""
         return Interactions(*(getattr(self, column.name)[chosen] for column in fields(self)))
 
+    def where(self, chosen: NDArray[np.bool_]) -> Interactions:
+        """Return the entries where `chosen` holds: themselves if all, a view if they lie together, else copies."""
+        held = np.flatnonzero(chosen)
+        if len(held) == len(self):
+            return self
+        if not len(held) or held[-1] - held[0] + 1 > len(held):
+            return self.select(held)
+        part = slice(int(held[0]), int(held[-1]) + 1)
+        return Interactions(*(getattr(self, column.name)[part] for column in fields(self)))
+
+    @cached_property
+    def digest(self) -> tuple[hashlib._Hash, NDArray[np.int32]]:
+        """The SHA-256 over all entries, and the distinct visitors in order.
+
+        Visitors enter by their position among those, because codes shift with every newcomer.
+        """
+        visitors = np.unique(self.visitor)
+        digest = hashlib.sha256()
+        for column in fields(self):
+            values = getattr(self, column.name)
+            if column.name == "visitor":
+                values = np.searchsorted(visitors, values)
+            digest.update(np.ascontiguousarray(values).data)
+        return digest, visitors
+
     @classmethod
     def empty(cls) -> Interactions:
         """Return no entries."""
@@ -102,11 +128,11 @@ class TrainingData:
         chosen = np.isin(found.event, np.array(codes, np.int8)) & (found.day <= self.day)
         if history is not None:
             chosen &= found.day > self.day - math.ceil(history / timedelta(days=1))
-        return found if chosen.all() else found.select(chosen)
+        return found.where(chosen)
 
     def until(self, day: int) -> TrainingData:
         """Return what was known at the end of `day`: the data that a build of then would have had."""
-        known = self.interactions.select(self.interactions.day <= day)
+        known = self.interactions.where(self.interactions.day <= day)
         start = self.day_start - (self.day - day) * DAY_MICROSECONDS
         return replace(self, interactions=known, day=day, day_start=start, hour=start)
 

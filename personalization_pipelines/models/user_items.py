@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,16 +66,35 @@ def user_items(found: Interactions, visitors: int, weights: Mapping[str, float])
     """Return the pairs of all entries whose event type has a weight above 0; nobody's entries are left out."""
     by_event = np.array([weights.get(name, 0.0) for name in EVENT_NAMES])
     weight = by_event[found.event]
+    columns: tuple[NDArray[Any], ...] = (found.visitor, found.row, found.last_time, found.day, weight)
     chosen = (found.visitor != NOBODY) & (weight > 0)
-    columns = (found.visitor, found.row, found.last_time, found.day, weight)
-    visitor, row, time, day, weight = (column[chosen] for column in columns)
+    if not chosen.all():
+        kept = np.flatnonzero(chosen)
+        columns = tuple(column[kept] for column in columns)
+    visitor, row, time, day, weight = columns
     key = visitor.astype(np.int64) << 32 | row
-    order = np.argsort(key, kind="stable")
-    first = np.flatnonzero(np.diff(key[order], prepend=-1))
-    key = key[order[first]]
-    if len(first):
-        weight, time, day = (np.maximum.reduceat(column[order], first) for column in (weight, time, day))
+    if not (key[1:] >= key[:-1]).all():
+        order = np.argsort(key, kind="stable")
+        key, time, day, weight = (column[order] for column in (key, time, day, weight))
+    first = np.flatnonzero(np.diff(key, prepend=-1))
+    if len(first) < len(key):
+        key = key[first]
+        weight, time, day = (np.maximum.reduceat(column, first) for column in (weight, time, day))
+    order = _newest_first(key, time)
+    key = key[order]
     visitor, row = (key >> 32).astype(np.int32), (key & 0xFFFFFFFF).astype(np.int32)
-    order = np.lexsort((row, -time, visitor))
-    starts = np.searchsorted(visitor, np.arange(visitors + 1)).astype(np.int64)
-    return UserItems(starts, visitor, row[order], weight[order], time[order], day[order])
+    starts = np.searchsorted(visitor, np.arange(visitors + 1, dtype=np.int32)).astype(np.int64)
+    return UserItems(starts, visitor, row, weight[order], time[order], day[order])
+
+
+def _newest_first(key: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return the order by visitor, newest first, then row; `key` (visitor, row) is in order already.
+
+    Where visitor and age fit one number, one stable sort does it, in a third of the time.
+    """
+    visitor = key >> 32
+    age = int(time.max(initial=0)) - time
+    bits = int(age.max(initial=0)).bit_length()
+    if bits + int(visitor.max(initial=0)).bit_length() < 63:
+        return np.argsort(visitor << bits | age, kind="stable")
+    return np.lexsort((age, visitor))
