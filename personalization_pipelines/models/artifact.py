@@ -186,7 +186,10 @@ def _items(directory: Path, arrays: dict[str, NDArray[Any]]) -> tuple[str, ...]:
     starts, types = arrays["item_starts"], arrays["item_types"]
     check_starts(directory / "item_starts.npy", starts, len(types), len(arrays["item_text"]))
     text, bounds = arrays["item_text"].tobytes(), starts.tolist()
-    return tuple(text[first:last].decode() for first, last in pairwise(bounds))
+    if text.isascii():  # a character a byte: one decoding for all
+        whole = text.decode()
+        return tuple([whole[first:last] for first, last in pairwise(bounds)])
+    return tuple([text[first:last].decode() for first, last in pairwise(bounds)])
 
 
 def _lists(directory: Path, prefix: str, arrays: dict[str, NDArray[Any]], count: int) -> Lists:

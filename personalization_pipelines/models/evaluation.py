@@ -112,7 +112,8 @@ def ask(
     train: TrainingData, target: str, right: UserItems, had: UserItems, visitors: NDArray[np.intp], sample: int = SAMPLE
 ) -> Questions | None:
     """Return questions to the first `sample` of `visitors` (in order) who have something new to them in `right`."""
-    new = ~np.isin(_pairs(right), _pairs(had))
+    held, wanted = np.sort(_pairs(had)), _pairs(right)
+    new = np.searchsorted(held, wanted, "left") == np.searchsorted(held, wanted, "right")
     visitor, row = right.visitor[new], right.row[new]
     starts = np.searchsorted(visitor, np.arange(len(right.starts), dtype=np.int32))
     chosen = visitors[starts[visitors + 1] > starts[visitors]][:sample]

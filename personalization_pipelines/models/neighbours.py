@@ -103,8 +103,9 @@ def all_pairs(
         product = left[first:last] @ right
         a, b, dot = _pairs(product, first, kept, least, groups)
         scores = dot if score is None else score(dot, a, b)
-        best = contenders(a - first, scores, last - first, length)
-        return rank_lists(a[best] - first, b[best], scores[best], count=last - first, length=length)
+        lists = a - np.int32(first)
+        best = contenders(lists, scores, last - first, length)
+        return rank_lists(lists[best], b[best], scores[best], count=last - first, length=length)
 
     with ThreadPoolExecutor(THREADS) as threads:
         return concatenate(list(threads.map(block, _blocks(left, right))))
