@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 import numpy as np
+from numpy.typing import NDArray
 
 from personalization_pipelines.models.base import Neighbours, Ranking, category_key, site_key
 from personalization_pipelines.models.scoring import score_neighbours
@@ -49,7 +50,7 @@ class FromRanking:
         parts = [slice(int(starts[number]), int(starts[number + 1])) for number in numbers]
         if len(parts) == 1:
             rows, relevance = ranking.lists.rows[parts[0]], self.model.ranking_relevance[parts[0]]
-            return zip(rows.tolist(), relevance.tolist(), strict=True)
+            return _paired(rows, relevance)
         return iter(self._united(ranking, parts))
 
     def _united(self, ranking: Ranking, parts: list[slice]) -> list[tuple[int, float]]:
@@ -88,7 +89,7 @@ class FromNeighbours:
     def __init__(self, model: PublishedModel, asked: Sequence[tuple[int, str]], past: Iterable[Entry]) -> None:
         self.model = model
         self._spoken = list(_spoken(model, asked, past))
-        self._most = model.max_score * sum(weight for _, _, weight in self._spoken)
+        self._most = model.max_score * sum([weight for _, _, weight in self._spoken])
 
     def ranked(self) -> Iterator[tuple[int, float]]:
         """Yield item rows, best first, each with its score."""
@@ -96,8 +97,9 @@ class FromNeighbours:
         if neighbours is None or not self._spoken:
             return iter(())
         if len(self._spoken) == 1:
-            rows, scores = neighbours.lists.of(self._spoken[0][0])
-            return zip(rows.tolist(), (scores * self._spoken[0][2]).tolist(), strict=True)
+            row, _, weight = self._spoken[0]
+            rows, scores = neighbours.lists.of(row)
+            return _paired(rows, scores if weight == 1.0 else scores * np.float32(weight))
         return self._added_up(neighbours)
 
     def _added_up(self, neighbours: Neighbours) -> Iterator[tuple[int, float]]:
@@ -160,6 +162,13 @@ class FromNeighbours:
 
 
 Candidates = FromRanking | FromNeighbours
+
+
+def _paired(rows: NDArray[np.integer], values: NDArray[np.generic]) -> Iterator[tuple[int, float]]:
+    """Yield rows with their values as Python numbers; few are ever needed, so not all are made at once."""
+    for first in range(0, len(rows), FIRST_LOOK):
+        part = slice(first, first + FIRST_LOOK)
+        yield from zip(rows[part].tolist(), values[part].tolist(), strict=True)
 
 
 def _spoken(model: PublishedModel, asked: Sequence[tuple[int, str]], past: Iterable[Entry]) -> Iterator[Spoken]:

@@ -19,6 +19,8 @@ NAMES = (
     "already consumed", "already bought", "excluded category", "category of a context item",
 )  # fmt: skip
 
+_BOUGHT = ("buy", "owns")
+
 
 class Filters:
     """The filters of one question; `dropped` counts, by name, what they kept out."""
@@ -72,13 +74,18 @@ class Filters:
 def _excluded_rows(plan: PlanFilters, question: Question, context: list[ContextItem], past: Past) -> dict[int, str]:
     """Return the rows this visitor may not be shown, with the filter's name; the first filter counts."""
     rows: dict[int, str] = {}
-    if plan.exclude_bought:
-        rows |= dict.fromkeys(past.rows_since(("buy", "owns"), 0), NAMES[5])
-    if plan.exclude_consumed:
-        rows |= dict.fromkeys(past.rows_since(("consume",), question.now - YEAR), NAMES[4])
+    since = question.now - YEAR
+    for time, row, event in past.entries:
+        if event in _BOUGHT:
+            if plan.exclude_bought:
+                rows.setdefault(row, NAMES[5])
+        elif time >= since and ((event == "consume" and plan.exclude_consumed) or event == "blacklist"):
+            rows[row] = NAMES[2] if event == "blacklist" or rows.get(row) == NAMES[2] else NAMES[4]
     if plan.exclude_context_items:
-        rows |= {one.row: NAMES[3] for one in context}
-    return rows | dict.fromkeys(past.rows_since(("blacklist",), question.now - YEAR), NAMES[2])
+        for one in context:
+            if rows.get(one.row) != NAMES[2]:
+                rows[one.row] = NAMES[3]
+    return rows
 
 
 def _excluded_ranges(shelf: Shelf, plan: PlanFilters, context: list[ContextItem]) -> tuple[Ranges, Ranges]:

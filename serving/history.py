@@ -46,8 +46,11 @@ class Past:
     """One visitor's events on items the publication knows, newest first."""
 
     def __init__(self, publication: Publication, shelf: Shelf, visitor: str, live: LiveHistory) -> None:
-        find = shelf.row
-        entries = [(time, find(item_type, item), event) for event, item_type, item, time, _ in live]
+        entries: list[Entry] = []
+        known, find = shelf.rows, shelf.row
+        for event, item_type, item, time, _ in live:
+            row = known.get((item_type, item))
+            entries.append((time, find(item_type, item) if row is None else row, event))
         if visitor:
             rows, events, times = publication.visitors.history(visitor)
             if len(rows):
@@ -56,7 +59,7 @@ class Past:
                 entries += published
                 if overlap:
                     entries.sort(key=itemgetter(0), reverse=True)
-        self.entries: list[Entry] = entries
+        self.entries = entries
         self._types = shelf.types
 
     def interests(self, item_type: int, limit: int) -> Iterator[Entry]:
@@ -79,10 +82,6 @@ class Past:
         for entry in mine:
             newest.setdefault(entry[1], entry)
         return list(newest.values())[:CODE_ITEMS]
-
-    def rows_since(self, events: Collection[str], since: int) -> list[int]:
-        """Return the rows of all these events from a time on (microseconds)."""
-        return [row for time, row, event in self.entries if event in events and time >= since]
 
     def _of(self, events: Collection[str]) -> Iterator[Entry]:
         return (entry for entry in self.entries if entry[2] in events)

@@ -11,6 +11,7 @@ unavailable` says so.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -29,11 +30,12 @@ from personalization_pipelines.scenarios.plan import PlanScenario
 from personalization_pipelines.scenarios.published import Publication
 from personalization_pipelines.website import Website
 from serving.access import Access
+from serving.plain_json import plain_json
 from serving.problems import CONTENT_TYPE, log_unexpected, problem_body
 from serving.question import Answer, LiveHistory, Question
 from serving.raw_request import check_url_length, decode_path, parse_parameters
 from serving.request import Address, Wanted, parse_address, parse_callback, parse_wanted
-from serving.responses import Links, Writing, answer_value, as_json, as_jsonp, cache_headers, lifetime
+from serving.responses import HOST_CHARACTERS, Links, Writing, answer_value, as_json, as_jsonp, cache_headers, lifetime
 from serving.services import Services
 from serving.shelf import shelf_of
 from serving.strategy import compose
@@ -50,7 +52,8 @@ AT_ONCE = 4
 disk; composing does not wait, and 32 threads that take turns at the interpreter answer a third less than 4."""
 
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
-_HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]")
+
+_log = logging.getLogger(__name__)
 
 Application = Callable[[dict[str, Any], Callable[..., object]], Iterable[bytes]]
 Headers = list[tuple[str, str]]
@@ -141,6 +144,7 @@ class Recommender:
         self._metrics = services.metrics
         self._key = services.home.key
         self._access = Access()
+        self._silent_until = 0.0
         self._turns: SimpleQueue[None] = SimpleQueue()
         for _ in range(AT_ONCE):
             self._turns.put(None)
@@ -213,10 +217,12 @@ class Recommender:
             return _problem(409, _NOTHING_TO_START_FROM.format(scenario.name), extra)
         viewers, extra = self._viewers(name, answer, extra)
         self._metrics.count("recommendations" if answer.items else "recommendations_empty", name, scenario.name)
-        value = answer_value(answer, asked.writing(), viewers)
+        writing = asked.writing()
         if asked.callback:
-            return Reply(200, [*_JAVASCRIPT, *asked.caching(), *extra], as_jsonp(value, asked.callback))
-        return Reply(200, [*_JSON, *asked.caching(), *extra], as_json(value))
+            body = as_jsonp(answer_value(answer, writing, viewers), asked.callback)
+            return Reply(200, [*_JAVASCRIPT, *asked.caching(), *extra], body)
+        body = plain_json(answer, writing, viewers) or as_json(answer_value(answer, writing, viewers))
+        return Reply(200, [*_JSON, *asked.caching(), *extra], body)
 
     def _history(self, website: str, visitor: str) -> tuple[LiveHistory, bool]:
         """Return the visitor's live history, and whether it could not be had."""
@@ -224,8 +230,8 @@ class Recommender:
             return (), False
         try:
             return self._live.history(website, visitor), False
-        except LiveStoreUnavailable:
-            self._metrics.count("live_store_unavailable", website)
+        except LiveStoreUnavailable as error:
+            self._missed(website, error)
             return (), True
 
     def _viewers(self, website: str, answer: Answer, extra: Headers) -> tuple[list[int] | None, Headers]:
@@ -236,9 +242,17 @@ class Recommender:
             return None, extra  # the store just failed: do not wait for it a second time
         try:
             return self._live.viewers(website, [(one.item_type, one.item) for one in answer.context]), extra
-        except LiveStoreUnavailable:
-            self._metrics.count("live_store_unavailable", website)
+        except LiveStoreUnavailable as error:
+            self._missed(website, error)
             return None, [UNAVAILABLE]
+
+    def _missed(self, website: str, error: LiveStoreUnavailable) -> None:
+        """Count an answer without live history, and say so once a minute."""
+        self._metrics.count("live_store_unavailable", website)
+        now = time.monotonic()
+        if now >= self._silent_until:
+            self._silent_until = now + 60
+            _log.warning("answers go out without live history: %s", error)
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -266,7 +280,7 @@ def _mount(state: BlueprintSetupState, recommender: Recommender) -> None:
 def _host(environ: dict[str, Any]) -> str:
     """Return the host the request was sent to; it goes into links, so nothing but a host name may be in it."""
     host: str = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
-    if len(host) > 255 or not _HOST_CHARACTERS.issuperset(host):
+    if len(host) > 255 or not HOST_CHARACTERS.issuperset(host):
         raise BadRequest(f"Host header {host[:80]!r}: expected a host name.")
     return host
 

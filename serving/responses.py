@@ -20,6 +20,7 @@ from serving.question import Answer, ContextItem, Recommended
 
 SHORTEST_LIFE = 300
 LONGEST_LIFE = 24 * 3600
+HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]")
 
 
 class Writing(NamedTuple):
@@ -34,23 +35,22 @@ class Writing(NamedTuple):
 
 
 class Links:
-    """The tracking links of one request: who is asked, about which scenario."""
+    """The tracking links of one request: who is asked, about which scenario. `plain`: JSON need not escape them."""
 
-    __slots__ = ("_after", "_click", "_rendered")
+    __slots__ = ("after", "before", "click", "plain", "rendered")
 
     def __init__(self, host: str, customer: str, user: str, scenario: str, category: str, request_uuid: str) -> None:
         base, person = f"//{host}/api/{customer}/", _quoted(user)
-        self._click = f"{base}clickrecommended/{person}/"
-        self._rendered = f"{base}rendered/{person}/"
-        tail = f"&categorypath={_quoted(category)}&requestuuid={request_uuid}"
-        self._after = f"?scenario={scenario}&modelid=", tail
+        self.click = f"{base}clickrecommended/{person}/"
+        self.rendered = f"{base}rendered/{person}/"
+        self.before = f"?scenario={scenario}&modelid="
+        self.after = f"&categorypath={_quoted(category)}&requestuuid={request_uuid}"
+        self.plain = HOST_CHARACTERS.issuperset(host)
 
     def of(self, one: Recommended) -> dict[str, str]:
         """Return the two links of a recommended item."""
-        item = _quoted(one.item)
-        before, after = self._after
-        end = f"{one.item_type}/{item}{before}{one.number}{after}"
-        return {"clickRecommended": self._click + end, "rendered": self._rendered + end}
+        end = f"{one.item_type}/{_quoted(one.item)}{self.before}{one.number}{self.after}"
+        return {"clickRecommended": self.click + end, "rendered": self.rendered + end}
 
 
 def _quoted(text: str) -> str:

@@ -30,16 +30,17 @@ class Shelf:
         self._category_starts = items.category_starts.data
         self._category_codes = items.category_codes.data
         self._standing: tuple[int, int, bytes, int] = (0, 0, b"", 0)
-        self._rows: dict[tuple[int, str], int] = {}
+        self.rows: dict[tuple[int, str], int] = {}
+        """Rows that were looked up before, by item type and id."""
         self._ids: dict[int, str] = {}
 
     def row(self, item_type: int, item: str) -> int:
         """Return the row of an item, -1 where the publication does not know it."""
-        known = self._rows.get((item_type, item))
+        known = self.rows.get((item_type, item))
         if known is None:
             known = self.items.row(item_type, item)
-            if len(self._rows) < KEPT_ROWS:
-                self._rows[item_type, item] = known
+            if len(self.rows) < KEPT_ROWS:
+                self.rows[item_type, item] = known
         return known
 
     def id(self, row: int) -> str:

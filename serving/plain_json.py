@@ -1,0 +1,48 @@
+"""The usual answer as JSON text at once: no attributes, no categories, no explanation, numeric ids.
+
+`responses.answer_value` says what an answer looks like; this writes the same bytes in half the time, and a test
+holds the two together. Every text that goes in is a number or made of URL characters, so nothing needs escaping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from serving.question import Answer, ContextItem, Recommended
+from serving.responses import Links, Writing
+
+
+def plain_json(answer: Answer, writing: Writing, viewers: Sequence[int] | None) -> bytes | None:
+    """Return the answer as JSON, None where it is not a usual one."""
+    links = writing.links
+    if not writing.numeric_ids or writing.attributes or writing.category or answer.levels:
+        return None
+    if links is not None and not links.plain:
+        return None
+    context = ",".join([_context(one, viewers[n] if viewers else None) for n, one in enumerate(answer.context)])
+    origins: dict[tuple[ContextItem, ...], str] = {(): ""}
+    items = ",".join([_item(one, origins, links) for one in answer.items])
+    return f'{{"contextItems":[{context}],"recommendationItems":[{items}]}}'.encode("ascii")
+
+
+def _context(one: ContextItem, viewers: int | None) -> str:
+    seen = "" if viewers is None else f',"viewers":{viewers}'
+    return f'{{"itemId":{int(one.item)},"itemType":{one.item_type}{seen},"sources":["{one.source}"]}}'
+
+
+def _item(one: Recommended, origins: dict[tuple[ContextItem, ...], str], links: Links | None) -> str:
+    origin = origins.get(one.origin)
+    if origin is None:
+        origin = origins[one.origin] = _origin(one.origin)
+    number, kind = int(one.item), one.item_type
+    start = f'{{"itemId":{number},"itemType":{kind},"relevance":{one.relevance}{origin}'
+    if links is None:
+        return start + "}"
+    end = f"{kind}/{one.item}{links.before}{one.number}{links.after}"
+    return f'{start},"links":{{"clickRecommended":"{links.click}{end}","rendered":"{links.rendered}{end}"}}}}'
+
+
+def _origin(origin: tuple[ContextItem, ...]) -> str:
+    ids = ",".join([str(int(one.item)) for one in origin])
+    first = origin[0]
+    return f',"origin":{{"itemIds":[{ids}],"itemType":{first.item_type},"source":"{first.source}"}}'
