@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +30,8 @@ from personalization_pipelines.models.base import Lists, Neighbours, Ranking
 
 FORMAT = 1
 KEPT_BUILDS = 3
+THREADS = 2
+"""Arrays written, or read, and hashed at a time; all of that lets go of the interpreter lock."""
 CURRENT = "CURRENT"
 _STALE_SECONDS = 3600
 _KINDS = {
@@ -97,7 +100,9 @@ def load_model(directory: Path) -> ModelArtifact:
     """
     place = current_build(directory) or directory
     head = _read_head(place)
-    arrays = {name: _read_array(place, name, about) for name, about in head["arrays"].items()}
+    with ThreadPoolExecutor(THREADS) as threads:
+        read = threads.map(lambda name: _read_array(place, name, head["arrays"][name]), head["arrays"])
+        arrays = dict(zip(head["arrays"], read, strict=True))
     return ModelArtifact(
         **{name: head[name] for name in ("name", "type", "build_id", "fingerprint", "as_of")},
         **{name: head[name] for name in ("parameters", "metrics", "floor_metrics", "counts")},
@@ -142,17 +147,22 @@ def _write_files(directory: Path, artifact: ModelArtifact) -> None:
     ):
         head[name] = getattr(artifact, name)
     head["keys"] = None if artifact.ranking is None else list(artifact.ranking.keys)
-    for name, array in sorted(_arrays_of(artifact).items()):
-        path = directory / f"{name}.npy"
-        with path.open("wb") as file:
-            np.save(file, np.ascontiguousarray(array, _KINDS[name]), allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        head["arrays"][name] = {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+    arrays = _arrays_of(artifact)
+    with ThreadPoolExecutor(THREADS) as threads:
+        written = threads.map(lambda name: _write_array(directory / f"{name}.npy", name, arrays[name]), sorted(arrays))
+        head["arrays"] = dict(zip(sorted(arrays), written, strict=True))
     head["checksum"] = _checksum(head)
     text = json.dumps(head, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False)
     _write_durably(directory / "model.json", text.encode() + b"\n")
     _sync(directory)
+
+
+def _write_array(path: Path, name: str, array: NDArray[Any]) -> dict[str, Any]:
+    with path.open("wb") as file:
+        np.save(file, np.ascontiguousarray(array, _KINDS[name]), allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+    return {"bytes": path.stat().st_size, "sha256": _sha256(path)}
 
 
 def _read_head(directory: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from personalization_pipelines.models.training_data import TrainingData
 from personalization_pipelines.models.user_items import UserItems, user_items
 from personalization_pipelines.website.models import AlsoDid
 
-BLOCK_PRODUCTS = 1_000_000
+BLOCK_PRODUCTS = 500_000
 THREADS = 2
 """Two blocks at a time; the sparse product releases the interpreter lock. Results do not depend on it."""
 
@@ -64,6 +64,7 @@ class AlsoDidLearner:
         useful = seen >= model.minimum_common_visitors
         lists = all_pairs(
             pairs.matrix(len(data.index)),
+            rows=useful,
             columns=data.allowed & useful,
             score=score,
             least=model.minimum_common_visitors,
@@ -83,46 +84,58 @@ def all_pairs(
     *,
     columns: NDArray[np.bool_],
     length: int,
+    rows: NDArray[np.bool_] | None = None,
     score: PairScore | None = None,
     least: float = 0.0,
     groups: NDArray[np.int32] | None = None,
 ) -> Lists:
-    """Return for every item the `length` best other items of those that `columns` allows.
+    """Return for every item (of `rows`, if given) the `length` best other items of those that `columns` allows.
 
     `matrix` is visitors x items. A pair's score is the dot product of its columns a and b, or what `score(dot, a, b)`
     makes of it; pairs with a dot product below `least`, or a score that is not above 0, are dropped. With `groups`,
     only pairs within one group are kept. Memory: about 60 bytes for each of `BLOCK_PRODUCTS` products and thread.
     """
-    left = matrix.T.tocsr().astype(np.float32)
+    left = _rows_of(matrix.T.tocsr().astype(np.float32), rows)
     left.sort_indices()
     kept = np.flatnonzero(columns).astype(np.int32)
     right = (matrix[:, kept] if len(kept) < len(columns) else matrix).astype(np.float32)
+    if groups is not None and len(groups) and groups.min() == groups.max():
+        groups = None
 
     def block(bounds: tuple[int, int]) -> Lists:
         first, last = bounds
-        product = left[first:last] @ right
-        a, b, dot = _pairs(product, first, kept, least, groups)
-        scores = dot if score is None else score(dot, a, b)
-        lists = a - np.int32(first)
-        best = contenders(lists, scores, last - first, length)
-        return rank_lists(lists[best], b[best], scores[best], count=last - first, length=length)
+        a, b, dot = _pairs(left[first:last] @ right, least)
+        if groups is not None:
+            wanted = np.flatnonzero(groups[a + np.int32(first)] == groups[kept[b]])
+            a, b, dot = a[wanted], b[wanted], dot[wanted]
+        scores = dot if score is None else score(dot, a + np.int32(first), kept[b])
+        best = contenders(a, scores, last - first, length + 1)  # an item is the first neighbour of its own, and goes
+        a, b, scores = a[best], kept[b[best]], scores[best]
+        others = np.flatnonzero(a + np.int32(first) != b)
+        return rank_lists(a[others], b[others], scores[others], count=last - first, length=length)
 
     with ThreadPoolExecutor(THREADS) as threads:
         return concatenate(list(threads.map(block, _blocks(left, right))))
 
 
-def _pairs(
-    product: csr_matrix, first: int, kept: NDArray[np.int32], least: float, groups: NDArray[np.int32] | None
-) -> tuple[NDArray[np.int32], NDArray[np.int32], Scores]:
-    """Return the columns a, b and dot products of a block whose first row is column `first`; b ≠ a."""
-    a = np.repeat(np.arange(first, first + product.shape[0], dtype=np.int32), np.diff(product.indptr))
+def _rows_of(left: csr_matrix, rows: NDArray[np.bool_] | None) -> csr_matrix:
+    """Return the matrix with all other rows empty."""
+    if rows is None or rows.all():
+        return left
+    sizes = np.diff(left.indptr)
+    entries = np.flatnonzero(np.repeat(rows, sizes))
+    starts = np.concatenate(([0], np.cumsum(np.where(rows, sizes, 0))))
+    return csr_matrix((left.data[entries], left.indices[entries], starts), shape=left.shape)
+
+
+def _pairs(product: csr_matrix, least: float) -> tuple[NDArray[np.int32], NDArray[np.int32], Scores]:
+    """Return rows, columns and values of a block's entries that are not below `least`; the rows are in order."""
+    a = np.repeat(np.arange(product.shape[0], dtype=np.int32), np.diff(product.indptr))
     b, dot = product.indices, product.data
     if least > 0:
         wanted = np.flatnonzero(dot >= least)
         a, b, dot = a[wanted], b[wanted], dot[wanted]
-    b = kept[b]
-    wanted = a != b if groups is None else (a != b) & (groups[a] == groups[b])
-    return a[wanted], b[wanted], dot[wanted]
+    return a, b, dot
 
 
 def _blocks(left: csr_matrix, right: csr_matrix) -> list[tuple[int, int]]:

@@ -237,6 +237,9 @@ def _table(build: Build, name: str, columns: list[str], chosen: pc.Expression | 
     path: Path = build.features / f"{name}.parquet"
     try:
         texts = [name for name in columns if name in _TEXTS]
+        if chosen is None:  # read_table would load pandas first
+            with pq.ParquetFile(path, read_dictionary=texts) as file:
+                return file.read(columns)
         return pq.read_table(path, columns=columns, filters=chosen, read_dictionary=texts)
     except FileNotFoundError:
         raise CorruptData(f"{path}: the feature table {name} is not there; run the features first") from None
