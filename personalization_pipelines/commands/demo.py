@@ -72,8 +72,8 @@ def _say_where(console: Console, website: Website, port: int) -> None:
     server = f"http://127.0.0.1:{port}"
     console.print(f"\nshop front  {server}/demo/", style="bold")
     question = f"{server}/api/v2/{website.customer_id}/900/landing_page?numrecs=3&attribute=title"
-    console.print(f"ask it      curl '{question}'", markup=False)
+    console.print(f"ask it      curl '{question}'", markup=False, soft_wrap=True)
     event = f"{server}/api/{website.customer_id}/click/900/1/1082185"
-    console.print(f"tell it     curl -i -X POST '{event}'", markup=False)
+    console.print(f"tell it     curl -i -X POST '{event}'", markup=False, soft_wrap=True)
     console.print("Dagit       personalization dev   (then http://127.0.0.1:3000)")
     console.print("Ctrl-C ends it.\n")
