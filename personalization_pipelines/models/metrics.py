@@ -58,7 +58,7 @@ def outcomes(answers: Sequence[NDArray[np.integer]], relevant: Sequence[NDArray[
     """
     table = np.zeros((4, len(answers)))
     for number, (answer, right) in enumerate(zip(answers, relevant, strict=True)):
-        places = np.flatnonzero(np.isin(answer[:DEPTH], right))
+        places = np.flatnonzero((answer[:DEPTH, None] == right).any(axis=1))
         if not len(places):
             continue
         ideal = _DISCOUNTS[: min(TOP, len(right))].sum()

@@ -239,7 +239,8 @@ def _table(build: Build, name: str, columns: list[str], chosen: pc.Expression | 
         texts = [name for name in columns if name in _TEXTS]
         if chosen is None:  # read_table would load pandas first
             with pq.ParquetFile(path, read_dictionary=texts) as file:
-                return file.read(columns)
+                whole: pa.Table = file.read(columns)
+                return whole
         return pq.read_table(path, columns=columns, filters=chosen, read_dictionary=texts)
     except FileNotFoundError:
         raise CorruptData(f"{path}: the feature table {name} is not there; run the features first") from None
