@@ -24,7 +24,7 @@ from personalization_pipelines.models.training_data import TrainingData
 from personalization_pipelines.models.user_items import UserItems, user_items
 from personalization_pipelines.website.models import AlsoDid
 
-BLOCK_PRODUCTS = 500_000
+BLOCK_PRODUCTS = 1_000_000
 THREADS = 2
 """Two blocks at a time; the sparse product releases the interpreter lock. Results do not depend on it."""
 
