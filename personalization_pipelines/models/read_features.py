@@ -1,6 +1,7 @@
 """From the feature tables (Parquet) to `TrainingData`: texts become codes, times become numbers.
 
-Only the events a model learns from are read, texts as dictionaries; an entry costs about 40 bytes.
+Tables are read once for all models of a build, texts as dictionaries; an entry costs about 40 bytes. Very large ones
+are read model by model, and only the events that the model learns from.
 """
 
 from __future__ import annotations
