@@ -5,18 +5,15 @@ over the *whole* table by one DuckDB statement; Great Expectations validates the
 most 10,000 rows spread evenly and repeatably over the table (every k-th row). A rule holds where both say so.
 Why not GX alone: a 1.5 M row pandas frame costs it seconds and a gigabyte. Why not SQL alone: GX is the reading
 that people know, and the two would disagree where a rule means different things to different engines.
-
-great_expectations is imported by the first check and by nothing else: it costs 3.5 s and 275 MB.
 """
 
 from __future__ import annotations
 
 import statistics
-import warnings
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +21,13 @@ import duckdb
 
 from personalization_pipelines.checks import CheckReport, CheckRow
 from personalization_pipelines.errors import CorruptData
+from personalization_pipelines.expectations import ROW_COUNT, SHOWN_VALUES, prepare, validated
 from personalization_pipelines.features.contracts import DUCKDB_TYPES, Column, Contract, Expectation
 from personalization_pipelines.features.engine import quoted
 
-__all__ = ["CheckReport", "CheckRow", "check_daily_share", "check_rejected", "check_table"]
+__all__ = ["CheckReport", "CheckRow", "check_daily_share", "check_rejected", "check_table", "prepare"]
 
 SAMPLE_ROWS = 10_000
-SHOWN_VALUES = 5
-ROW_COUNT = "ExpectTableRowCountToBeBetween"
 LEAST_DAYS = 7
 """Days of events before a day can be compared with the usual one."""
 
@@ -49,9 +45,11 @@ def check_table(name: str, contract: Contract, path: Path) -> CheckReport:
         shape = _shape(contract, {row[0]: row[1] for row in found})
         if not all(row.ok for row in shape):
             return CheckReport(name, tuple(shape))
-        total, guards = _guards(connection, contract, path)
-        sample = _sample(connection, contract, path, total)
-    expected = _great_expectations(name, contract, sample)
+        sample, total = _sample(connection, contract, path)
+        with ThreadPoolExecutor(1) as beside:  # DuckDB counts while Great Expectations, which is all Python, looks
+            counted = beside.submit(_guards, connection.cursor(), contract, path)
+            expected = validated(name, contract, sample)
+            guards = counted.result()
     note = f"{total:,} rows; Great Expectations on {len(sample):,} of them"
     return CheckReport(name, (*shape, *_merged(guards, expected)), note)
 
@@ -128,6 +126,9 @@ def _column_guards(name: str, column: Column) -> list[_Guard]:
     if column.values:
         allowed = ", ".join(_text(value) for value in column.values)
         rules.append(_Guard("expect_column_values_to_be_in_set", (name,), f"{field} not in ({allowed})", shown))
+    if column.min_length is not None:
+        broken = f"length({field}) < {column.min_length}"
+        rules.append(_Guard("expect_column_value_lengths_to_be_between", (name,), broken, shown))
     if column.pattern:
         broken = f"not regexp_matches({field}, {_text(column.pattern)})"
         rules.append(_Guard("expect_column_values_to_match_regex", (name,), broken, shown))
@@ -152,8 +153,8 @@ def _declared_guard(one: Expectation, contract: Contract) -> _Guard:
     return _Guard(name, columns, broken, not any(contract.columns[column].private for column in columns))
 
 
-def _guards(connection: duckdb.DuckDBPyConnection, contract: Contract, path: Path) -> tuple[int, list[CheckRow]]:
-    """Return the table's number of rows, and how many of them break each rule."""
+def _guards(connection: duckdb.DuckDBPyConnection, contract: Contract, path: Path) -> list[CheckRow]:
+    """Return how many of all rows break each rule."""
     source = f"read_parquet({quoted(path)})"
     guards = [guard for name, column in contract.columns.items() for guard in _column_guards(name, column)]
     guards += [_declared_guard(one, contract) for one in contract.expectations if one.expect != ROW_COUNT]
@@ -173,7 +174,7 @@ def _guards(connection: duckdb.DuckDBPyConnection, contract: Contract, path: Pat
     shown = _shown(connection, f"{repeated} order by all limit {SHOWN_VALUES}") if repeats else ()
     rows.append(CheckRow("expect_compound_columns_to_be_unique", ", ".join(contract.key), not repeats, repeats, shown))
     rows += [_row_count(one, total) for one in contract.expectations if one.expect == ROW_COUNT]
-    return total, rows
+    return rows
 
 
 def _row_count(one: Expectation, total: int) -> CheckRow:
@@ -198,81 +199,18 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _sample(connection: duckdb.DuckDBPyConnection, contract: Contract, path: Path, total: int) -> Any:
-    """Return every k-th row as a pandas frame, k as small as `SAMPLE_ROWS` allows: the same rows for the same table.
+def _sample(connection: duckdb.DuckDBPyConnection, contract: Contract, path: Path) -> tuple[Any, int]:
+    """Return every k-th row as a pandas frame, k as small as `SAMPLE_ROWS` allows, and the number of all rows.
 
-    Without lists: GX hashes every value it meets, which for lists costs seconds; SQL has counted them.
+    The same rows for the same table. Without lists: GX hashes every value it meets, which for lists costs
+    seconds; SQL counts them.
     """
+    ((total,),) = connection.execute(f"select count(*) from read_parquet({quoted(path)})").fetchall()  # noqa: S608 - a path of ours, quoted
     step = max(1, -(-total // SAMPLE_ROWS))
     columns = ", ".join(f'"{name}"' for name, column in contract.columns.items() if not column.is_list)
     rows = f"read_parquet({quoted(path)}, file_row_number = true)"
-    return connection.execute(f"select {columns} from {rows} where file_row_number % {step} = 0").df()  # noqa: S608 - names of contracts.yml
-
-
-def _great_expectations(name: str, contract: Contract, sample: Any) -> list[CheckRow]:
-    """Validate the declared suite on the sample."""
-    gx = _gx()
-    made = [getattr(gx.expectations, kind)(**arguments) for kind, arguments in _suite(contract)]
-    suite = gx.ExpectationSuite(name=name, expectations=made)
-    result = _batch_definition().get_batch({"dataframe": sample}).validate(suite)
-    private = {column for column, one in contract.columns.items() if one.private}
-    return [_gx_row(one, private) for one in result.results]
-
-
-def _suite(contract: Contract) -> list[tuple[str, dict[str, Any]]]:
-    """Return the contract as names and arguments of GX expectations."""
-    made: list[tuple[str, dict[str, Any]]] = []
-    for name, column in contract.columns.items():
-        here = {"column": name}
-        if column.is_list:
-            continue
-        if not column.nullable:
-            made.append(("ExpectColumnValuesToNotBeNull", here))
-        if column.minimum is not None or column.maximum is not None:
-            bounds = {"min_value": column.minimum, "max_value": column.maximum}
-            made.append(("ExpectColumnValuesToBeBetween", {**here, **bounds}))
-        if column.values:
-            made.append(("ExpectColumnValuesToBeInSet", {**here, "value_set": list(column.values)}))
-        if column.pattern:
-            made.append(("ExpectColumnValuesToMatchRegex", {**here, "regex": column.pattern}))
-    return made + [(one.expect, dict(one.arguments)) for one in contract.expectations if one.expect != ROW_COUNT]
-
-
-@cache
-def _gx() -> Any:
-    """Import Great Expectations; version 1.24 imports a deprecated module of the standard library."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "module 'sre_", DeprecationWarning)
-        import great_expectations as gx
-    return gx
-
-
-@cache
-def _batch_definition() -> Any:
-    """Return this process's one way into GX: nothing on disk, no progress bars (GX 1.24 has no telemetry)."""
-    gx = _gx()
-    from great_expectations.data_context.types import base
-
-    config = base.DataContextConfig(
-        store_backend_defaults=base.InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
-        progress_bars=base.ProgressBarsConfig(globally=False, metric_calculations=False),
-    )
-    context = gx.get_context(mode="ephemeral", project_config=config)
-    asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
-    return asset.add_batch_definition_whole_dataframe("whole")
-
-
-def _gx_row(result: Any, private: set[str]) -> CheckRow:
-    arguments = result.expectation_config.kwargs
-    columns = [str(arguments[name]) for name in ("column", "column_A", "column_B") if name in arguments]
-    shown: Sequence[object] = (
-        () if private.intersection(columns) else result.result.get("partial_unexpected_list") or ()
-    )
-    unexpected = int(result.result.get("unexpected_count") or 0)
-    if not result.success and not unexpected:  # GX could not evaluate it: that is a failure too, and it says why
-        shown = [info.get("exception_message") for info in result.exception_info.values() if isinstance(info, dict)]
-    sample = tuple(str(value)[:80] for value in list(dict.fromkeys(shown))[:SHOWN_VALUES] if value is not None)
-    return CheckRow(result.expectation_config.type, ", ".join(columns), bool(result.success), unexpected, sample)
+    sample = connection.execute(f"select {columns} from {rows} where file_row_number % {step} = 0").df()  # noqa: S608 - names of contracts.yml
+    return sample, total
 
 
 def _merged(whole: Sequence[CheckRow], sampled: Sequence[CheckRow]) -> list[CheckRow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.features.contracts import Contract
 from personalization_pipelines.features.sql_models import check_feature, feature_names, run_all
 from personalization_pipelines.home import Home
-from personalization_pipelines.quality import CheckReport, check_daily_share, check_rejected, check_table
+from personalization_pipelines.quality import CheckReport, check_daily_share, check_rejected, check_table, prepare
 from personalization_pipelines.website import Website
 from tests.features.tables import events_table, items_table, random_events, write_lake
 
@@ -28,7 +29,7 @@ CONTRACT = Contract.model_validate(
         "columns": {
             "id": {"type": "bigint", "description": "Number of the visit.", "minimum": 0, "maximum": 50_000},
             "kind": {"type": "text", "description": "What it was.", "values": ["click", "it's"]},
-            "place": {"type": "text", "description": "Where.", "pattern": "^/.", "nullable": True},
+            "place": {"type": "text", "description": "Where.", "pattern": "^/", "min_length": 2, "nullable": True},
             "secret": {"type": "text", "description": "Who.", "pattern": "^a", "private": True},
             "first": {"type": "timestamp", "description": "Begin."},
             "last": {"type": "timestamp", "description": "End."},
@@ -71,7 +72,7 @@ def checked(directory: Path, *changes: dict[str, Any], count: int = 20) -> Check
 def test_a_table_that_keeps_its_contract_passes(tmp_path: Path) -> None:
     report = checked(tmp_path, {"kind": "it's", "place": None})
     assert report.passed
-    assert report.summary == "visits: 15 expectations hold (20 rows; Great Expectations on 20 of them)"
+    assert report.summary == "visits: 16 expectations hold (20 rows; Great Expectations on 20 of them)"
 
 
 @pytest.mark.parametrize(
@@ -84,6 +85,7 @@ def test_a_table_that_keeps_its_contract_passes(tmp_path: Path) -> None:
         ({"place": "nowhere"}, "expect_column_values_to_match_regex", "place", ("nowhere",)),
         ({"secret": "bob"}, "expect_column_values_to_match_regex", "secret", ()),
         ({"secret": "a" * 9}, "expect_column_value_lengths_to_be_between", "secret", ()),
+        ({"place": "/"}, "expect_column_value_lengths_to_be_between", "place", ("/",)),
         ({"tags": None}, "expect_column_values_to_not_be_null", "tags", ()),
         ({"id": 3}, "expect_compound_columns_to_be_unique", "id", ("3",)),
         (
@@ -193,3 +195,10 @@ def test_days_without_any_event_count_as_zero_and_today_does_not_count() -> None
 def test_a_young_website_passes_and_the_report_says_why() -> None:
     report = check_daily_share(days(1, 2, 3), TODAY, 0.3)
     assert report.note == "2 full days before yesterday; the daily share is compared from 7 on"
+
+
+def test_great_expectations_can_be_prepared_beside_a_check(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        preparing = [pool.submit(prepare) for _ in range(2)]
+        assert checked(tmp_path).passed
+        assert [one.result() for one in preparing] == [None, None]

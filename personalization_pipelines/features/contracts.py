@@ -60,6 +60,8 @@ class Column(Strict):
     maximum: int | None = None
     values: tuple[str, ...] = ()
     pattern: str | None = None
+    min_length: int | None = None
+    """Characters at least; a regular expression that says the same costs ten times as much a row."""
     private: bool = False
     """True where values may tell who somebody is: reports then count them and show none."""
 
@@ -83,8 +85,8 @@ class Column(Strict):
     def _fits_type(self) -> Column:
         if (self.minimum is not None or self.maximum is not None) and self.type not in NUMBERS:
             raise ValueError(f"minimum and maximum need a number, not {self.type}")
-        if (self.values or self.pattern) and self.type != "text":
-            raise ValueError(f"values and pattern need a text, not {self.type}")
+        if (self.values or self.pattern or self.min_length is not None) and self.type != "text":
+            raise ValueError(f"values, pattern and min_length need a text, not {self.type}")
         return self
 
 

@@ -31,13 +31,13 @@ from personalization_pipelines.build import Build
 from personalization_pipelines.errors import Busy, ConfigurationError, CorruptData
 from personalization_pipelines.features.checked import remember, remembered
 from personalization_pipelines.features.contracts import SQL_FOLDER, load_contracts
-from personalization_pipelines.features.engine import SOURCES, Engine, Inputs, open_engine
+from personalization_pipelines.features.engine import OPTIONS, SOURCES, Engine, Inputs, open_engine
 from personalization_pipelines.fingerprint import fingerprint
 from personalization_pipelines.quality import CheckReport, check_table
 
 FOLDERS = ("staging", "features", "statistics")
 PREVIEW_ROWS = 5
-CHECK_VERSION = 1
+CHECK_VERSION = 2
 """Raised when `quality.py` checks something else of the same contract."""
 LOCK_SECONDS = 60.0
 
@@ -190,7 +190,7 @@ def _run(build: Build, engine: Engine, model: SqlModel) -> FeatureReport:
     started = time.perf_counter()
     path = feature_path(build, model.name)
     inputs = _inputs(build, engine, model)
-    wanted = fingerprint(sql=model.canonical, inputs=inputs, duckdb=duckdb.__version__)
+    wanted = fingerprint(sql=model.canonical, inputs=inputs, duckdb=duckdb.__version__, written=OPTIONS)
     sidecar = _read_sidecar(path)
     unchanged = sidecar.get("fingerprint") == wanted
     if not unchanged:
