@@ -18,7 +18,7 @@ from personalization_pipelines.graph.parts import (
     step,
 )
 from personalization_pipelines.graph.plots import metric_over_builds, popularity_curve
-from personalization_pipelines.models.artifact import load_model
+from personalization_pipelines.models.artifact import load_model, read_head
 from personalization_pipelines.models.registry import learner
 from personalization_pipelines.models.training import ModelReport, metrics_history, quality_drop, train
 from personalization_pipelines.website import Website
@@ -90,6 +90,8 @@ def _metadata(report: ModelReport) -> dict[str, Any]:
 
 
 def _curve(build: Build, name: str) -> dict[str, dg.MetadataValue]:
+    if read_head(build.models / name)["keys"] is None:
+        return {}  # neighbours have no curve; their arrays need not be read
     ranking = load_model(build.models / name).ranking
     if ranking is None or not len(ranking.lists):
         return {}
