@@ -33,7 +33,7 @@ faults: setup
 	$(BIN)/python -m pytest -m fault -s tests/faults
 
 e2e: setup
-	$(BIN)/python -m pytest -m e2e tests/e2e
+	$(BIN)/python -m pytest -m e2e tests/e2e tests/serving
 
 lock:
 	$(BIN)/python -m pip install --quiet uv

@@ -5,7 +5,7 @@
 
   var ITEM_OPENED = /^(click|consume)$/;
   var LINK_PARAMETERS = /^(scenario|modelid|requestuuid|categorypath|rid|sig)=./;
-  var script = document.currentScript;
+  var script = document.currentScript || document.querySelector('script[src$="/tracker.js"]'); // modules have none
   var host = script && script.src ? script.src.replace(/[?#].*/, '').replace(/\/[^\/]*$/, '') : location.origin;
   var customer = '';
   var early = []; // commands that came before the customer was named
@@ -166,7 +166,7 @@
   });
 
   guarded(function () {
-    var queue = window._ycq;
+    var queue = typeof _ycq == 'undefined' ? 0 : _ycq; // `let` and `const` make no property of `window`
     if (!Array.isArray(queue)) queue = window._ycq = [];
     if (queue.started) return; // the script is in the page twice
     queue.started = true;
