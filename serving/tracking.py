@@ -21,15 +21,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from flask import Blueprint, Flask
 from flask.sansio.blueprints import BlueprintSetupState
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
 from personalization_pipelines.errors import LogUnavailable
+from personalization_pipelines.events.batch import MAX_BYTES, judge_batch
 from personalization_pipelines.events.event import encode
 from personalization_pipelines.events.judge import EVENT_WORDS, Call, Refuse, judge
 from personalization_pipelines.events.log import EventLog
+from personalization_pipelines.events.rules import BATCH
+from personalization_pipelines.website import Website
 from serving.metrics import Metrics
 from serving.problems import CONTENT_TYPE, RETRY_AFTER, log_unexpected, problem_body
-from serving.raw_request import check_url_length, decode_path, parse_parameters
+from serving.raw_request import check_url_length, decode_path, parse_parameters, read_body
 
 if TYPE_CHECKING:
     from serving.services import Services
@@ -43,12 +46,15 @@ _COMMON = [("Cache-Control", "no-store"), ("Access-Control-Allow-Origin", "*")]
 _NO_CONTENT = _COMMON
 _PIXEL = [("Content-Type", "image/gif"), ("Content-Length", str(len(PIXEL))), *_COMMON]
 _METHODS = "GET, OPTIONS, POST"
+_BATCH_METHODS = "OPTIONS, POST"
 _PREFLIGHT = [
     ("Access-Control-Allow-Methods", _METHODS),
     ("Access-Control-Allow-Headers", "Content-Type"),
     ("Access-Control-Max-Age", "86400"),
     *_COMMON,
 ]
+_JSON_TYPES = frozenset({"", "application/json", "application/x-ndjson", "application/jsonl", "text/plain"})
+"""Types of a batch: it is read as JSON whatever it calls itself. `text/plain` is what `sendBeacon` sends a text as."""
 _log = logging.getLogger(__name__)
 
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
@@ -100,25 +106,53 @@ class Tracker:
         check_url_length(environ)
         parts = decode_path(environ).split("/")
         customer, event = parts[2], parts[3] if len(parts) > 3 else ""
-        method = environ["REQUEST_METHOD"]
-        parameters = parse_parameters(environ, MAX_BODY_BYTES)
+        method, is_batch = environ["REQUEST_METHOD"], event == BATCH
+        parameters = {} if is_batch else parse_parameters(environ, MAX_BODY_BYTES)
         if method == "OPTIONS":
             return Answer(204, _PREFLIGHT)
         served = self._websites.by_customer(customer)
         if served is None:
             return _problem(404, "Unknown customer", f"customer {customer[:40]!r}: no website has this customer id.")
-        if method not in ("GET", "POST") or (event == "events" and method != "POST"):
-            return _problem(405, "", f"method {method[:20]}: expected GET or POST.", ("Allow", _METHODS))
+        if method not in ("GET", "POST") or (is_batch and method != "POST"):
+            expected = "POST" if is_batch else "GET or POST"
+            return _problem(
+                405,
+                "",
+                f"method {method[:20]}: expected {expected}.",
+                ("Allow", _BATCH_METHODS if is_batch else _METHODS),
+            )
+        if is_batch:
+            return self._batch(environ, served.website, parts[4:])
         decision = judge(Call(event, parts[4:], parameters), served.website, _now(), self._key)
         if isinstance(decision, Refuse):
-            self._metrics.count("events_refused", served.website.name, str(decision.status))
-            return _problem(decision.status, decision.title, decision.detail)
+            return self._refuse(decision, served.website)
         self._log.append([encode(event) for event in decision.events])
         stored = decision.events
         self._metrics.count("events_acknowledged", served.website.name, stored[0].event, amount=len(stored))
         if method == "GET" and _wants_image(environ.get("HTTP_ACCEPT", "")):
             return Answer(200, _PIXEL, PIXEL)
         return Answer(204, _NO_CONTENT)
+
+    def _batch(self, environ: dict[str, Any], website: Website, rest: list[str]) -> Answer:
+        if any(rest):
+            return _problem(404, "", f"path after events {'/'.join(rest)[:40]!r}: expected nothing.")
+        body = read_body(environ, MAX_BYTES)
+        kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+        if kind not in _JSON_TYPES:
+            raise UnsupportedMediaType(
+                f"body of type {kind[:60]!r}: expected application/json or application/x-ndjson."
+            )
+        batch = judge_batch(body, website, _now(), self._key)
+        if isinstance(batch, Refuse):
+            return self._refuse(batch, website)
+        self._log.append(batch.records)
+        for event, amount in batch.counts.items():
+            self._metrics.count("events_acknowledged", website.name, event, amount=amount)
+        return Answer(204, _NO_CONTENT)
+
+    def _refuse(self, refused: Refuse, website: Website) -> Answer:
+        self._metrics.count("events_refused", website.name, str(refused.status))
+        return _problem(refused.status, refused.title, refused.detail)
 
     def _say_once(self, failure: str) -> None:
         if failure != self._said:

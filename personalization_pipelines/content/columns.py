@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from personalization_pipelines.content.read_files import JSON_CELL
 from personalization_pipelines.currency import to_minor
-from personalization_pipelines.events.judge import MAX_CATEGORIES, MAX_CATEGORY_CHARACTERS, MAX_INT32, MAX_SEGMENTS
+from personalization_pipelines.events.rules import MAX_CATEGORIES, MAX_CATEGORY_CHARACTERS, MAX_INT32, MAX_SEGMENTS
 from personalization_pipelines.identifiers import parse_item_id, parse_item_type, parse_user_id, pseudonym
 
 EXACT_FLOAT = 2**53

@@ -27,14 +27,16 @@ from personalization_pipelines.content.report import ImportReport, rows
 from personalization_pipelines.content.times import FUTURE_TOLERANCE, MICROSECONDS
 from personalization_pipelines.content.verdicts import RejectsFile
 from personalization_pipelines.errors import ImportRefused
-from personalization_pipelines.events.judge import MAX_INT32, RULES
 from personalization_pipelines.events.lake import append_import, imports
+from personalization_pipelines.events.rules import MAX_INT32, RULES
 from personalization_pipelines.fingerprint import fingerprint
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 
-EVENTS = frozenset(rule.name for rule in RULES.values()) - {"rendered", "clickrecommended"}
-"""What a file can bring; recommendations shown and followed belong to this service and are only tracked."""
+EVENTS = frozenset(
+    {rule.name for rule in RULES.values()} - {"rendered", "clickrecommended", "triggeropened", "clicktriggered"}
+)
+"""What a file can bring; recommendations and messages shown and followed are this service's own: only tracked."""
 
 _DAY = timedelta(days=1)
 _DISTANT = timedelta(days=36_525)

@@ -12,7 +12,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     Times are microseconds since 1970 in UTC. `visitor` is the pseudonym (22 characters of base64url)
     or "" for nobody. `item` is "" where the event names none. `price_minor` is the price of one piece
-    in the currency's fractional unit (ISO 4217). Absent numbers are None. `quarantine` is the reason
+    in the currency's fractional unit (ISO 4217). Absent numbers are None. `verified` tells, for what was done
+    with a recommendation, whether the call was a link that this installation gave out. `quarantine` is the reason
     why the event, though acknowledged and kept, must not reach features and models; "" for a good one.
     """
 
@@ -37,6 +38,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     model: str = ""
     request_uuid: str = ""
     language: str = ""
+    trigger: str = ""
+    verified: bool | None = None
     quarantine: str = ""
 
 

@@ -33,6 +33,8 @@ EVENT_SCHEMA = pa.schema(
         ("model", pa.string()),
         ("request_uuid", pa.string()),
         ("language", pa.string()),
+        ("trigger", pa.string()),
+        ("verified", pa.bool_()),
     ]
 )
 

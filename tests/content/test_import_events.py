@@ -48,6 +48,8 @@ def test_a_purchase_becomes_the_lakes_row(home: Home, shop: Website, tmp_path: P
             "model": "",
             "request_uuid": "",
             "language": "",
+            "trigger": "",
+            "verified": None,
         }
     ]
 

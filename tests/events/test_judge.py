@@ -65,8 +65,13 @@ ACCEPTED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("rate/ann/1/5", {"rating": "0"}, {"event": "rate", "rating": 0}),
     ("clickrecommended/ann/1/5", {"scenario": "home", "modelid": "7"}, {"scenario": "home", "model": "7"}),
     ("follow/ann/1/5", {"scenario": "home"}, {"event": "clickrecommended", "scenario": "home"}),
+    ("click/~bbbbbbbbbbbbbbbbbbbbbA/1/5", {}, {"visitor": "bbbbbbbbbbbbbbbbbbbbbA"}),
+    ("click/~bbbbbbbbbbbbbbbbbbbbbB/1/5", {}, {"visitor": pseudonym(KEY, "00001", "~bbbbbbbbbbbbbbbbbbbbbB")}),
+    ("clicktriggered/ann/1/5", {"triggername": "won"}, {"event": "clicktriggered", "trigger": "won"}),
+    ("triggeropened/ann", {"triggername": "won"}, {"trigger": "won", "item_type": 0, "item": ""}),
+    ("triggeropened/a/b", {"triggername": "t"}, {"visitor": pseudonym(KEY, "00001", "a/b"), "item_type": 0}),
     *((f"{name}/ann/1/5", {}, {"event": name}) for name in sorted(RULES) if RULES[name].name == name and name not in (
-        "click", "consume", "buy", "rate", "clickrecommended"
+        "click", "consume", "buy", "rate", "clickrecommended", "triggeropened", "clicktriggered"
     )),
 ]  # fmt: skip
 
@@ -74,7 +79,8 @@ ACCEPTED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 @pytest.mark.parametrize(("path", "parameters", "expected"), ACCEPTED)
 def test_a_good_call_is_stored_as_one_event(path: str, parameters: dict[str, Any], expected: dict[str, Any]) -> None:
     (event,) = stored(path, **parameters)
-    common = {"website": "shop", "received_at": NOW, "time": NOW, "visitor": ANN, "item_type": 1, "item": "5"}
+    item = "" if path.startswith("triggeropened") else "5"
+    common = {"website": "shop", "received_at": NOW, "time": NOW, "visitor": ANN, "item_type": 1, "item": item}
     assert {name: getattr(event, name) for name in common | expected} == common | expected
 
 
@@ -113,8 +119,11 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("clickrecommended/ann/1/5", {}, 400, "scenario is missing"),
     ("clickrecommended/ann/1/5", {"scenario": "../etc"}, 400, "scenario '../etc'"),
     ("rendered/ann/1/5,x", {}, 400, "item id 'x'"),
-    ("click/ann/1/5", {"overridetimestamp": "2012-01-01T11:00:00"}, 501, "overridetimestamp"),
-    ("click/ann/1/5", {"signature": "d002"}, 501, "signature"),
+    ("click/ann/1/5", {"overridetimestamp": "2012-01-01T11:00:00"}, 401, "overridetimestamp needs signature"),
+    ("click/ann/1/5", {"signature": "d002"}, 401, "signature does not fit"),
+    ("triggeropened/ann", {}, 400, "triggername is missing"),
+    ("clicktriggered/ann/1/5", {}, 400, "triggername is missing"),
+    ("clicktriggered/ann", {"triggername": "won"}, 400, "expected clicktriggered/{user}/{type}/{item}"),
     ("buyy/ann/1/5", {}, 404, "event 'buyy': expected one of basket, blacklist, buy"),
     *((f"{name}/ann/1/5", {}, 501, "is not built yet: nothing was stored") for name in sorted(NOT_BUILT)),
 ]
@@ -185,7 +194,7 @@ def test_any_text_is_decided_and_a_stored_event_is_within_its_bounds(
         assert decision.status == 400
         return
     for one in decision.events:
-        assert 1 <= one.item_type < 2**31
+        assert 1 <= one.item_type < 2**31 or one.event == "triggeropened"
         assert one.quantity is None or 1 <= one.quantity < 2**31
         assert all(value is None or 0 <= value <= 100 for value in (one.rating, one.percentage))
         assert len(one.visitor) in (0, 22)
