@@ -1,6 +1,7 @@
--- The 200 newest things each visitor did, newest first: what personal models and filters know of a visitor
--- at the build. A visitor who did the same with the same item again has it once, at its newest time, so
--- that one favourite does not push everything else out of the 200.
+-- What each visitor did, newest first: what personal models and filters know of a visitor at the build.
+-- A visitor who did the same with the same item again has it once, at its newest time, so that one favourite
+-- does not push everything else out. The 200 newest things tell what a visitor likes; what keeps an item out
+-- of the answers (bought, owned, consumed, blacklisted) has to be complete, so of those the 5000 newest stay.
 select
     visitor,
     item_type,
@@ -13,9 +14,25 @@ from (
         item_type,
         item,
         event,
-        last_time as time,
-        row_number() over (partition by visitor order by last_time desc, item_type, item, event) as position
-    from visitor_items
+        time,
+        row_number() over (partition by visitor order by time desc, item_type, item, event) as position
+    from (
+        select
+            visitor,
+            item_type,
+            item,
+            event,
+            max(time) as time
+        from stg_events
+        where visitor <> ''
+            and item <> ''
+            and event in (
+                'click', 'consume', 'basket', 'wishlist', 'rate', 'buy', 'owns', 'deletefrombasket',
+                'deletefromwishlist', 'blacklist'
+            )
+        group by visitor, item_type, item, event
+    ) as newest
 ) as ranked
 where position <= 200
+    or (event in ('buy', 'owns', 'consume', 'blacklist') and position <= 5000)
 order by visitor, time desc, item_type, item, event

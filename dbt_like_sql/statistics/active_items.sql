@@ -5,7 +5,7 @@ with last_days as (
         item_type,
         item,
         max(day) as last_day
-    from item_days
+    from visitor_item_days
     group by item_type, item
 )
 select

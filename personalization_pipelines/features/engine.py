@@ -129,9 +129,11 @@ class Engine:
         if not files:
             self._connection.register(name, schema.empty_table())
             return
-        columns = ", ".join(f'"{column}"' for column in schema.names)
+        present = {column for path in files for column in _columns(path, path.stat().st_mtime_ns)}
+        columns = ", ".join(_column(field, field.name in present) for field in schema)
         paths = ", ".join(quoted(path) for path in files)
-        self.rows(f'create view "{name}" as select {columns} from read_parquet([{paths}])')  # noqa: S608 - our own names
+        source = f"read_parquet([{paths}], union_by_name = true)"
+        self.rows(f'create view "{name}" as select {columns} from {source}')  # noqa: S608 - our own names
 
     def _effective_as_of(self, as_of: datetime) -> datetime:
         """The build's `as_of`, but no later than the newest event: a build later in the day that has seen
@@ -159,6 +161,18 @@ def open_engine(build: Build, inputs: Inputs | None = None, *, threads: int | No
         yield engine
     finally:
         connection.close()
+
+
+@lru_cache(maxsize=10_000)
+def _columns(path: Path, changed: int) -> frozenset[str]:
+    return frozenset(pq.read_schema(path).names)
+
+
+def _column(field: pa.Field, present: bool) -> str:
+    """Return a column of a source view; one that only newer files know is empty or null in older ones."""
+    if not present:
+        return f"""cast(null as {"boolean" if pa.types.is_boolean(field.type) else "varchar"}) as "{field.name}\""""
+    return f'"{field.name}"'
 
 
 def quoted(path: Path) -> str:

@@ -30,7 +30,8 @@ create temporary table lake_events (
     price_minor bigint, currency text default '',
     rating smallint, percentage smallint, categories text[], segments integer[],
     session text default '', order_id text default '', event_id text default '', scenario text default '',
-    model text default '', request_uuid text default '', language text default '');
+    model text default '', request_uuid text default '', language text default '', trigger text default '',
+    verified boolean);
 create temporary table lake_items (
     item_type integer default 1, item text, price_minor bigint, currency text default '', valid_from timestamp,
     valid_to timestamp, categories text[], language text default '', base_item text default '',

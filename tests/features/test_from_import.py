@@ -48,16 +48,16 @@ def imported(home: Home, website: Website, directory: Path) -> Build:
 def test_imported_files_become_features_that_keep_their_contracts(home: Home, shop: Website, tmp_path: Path) -> None:
     build = imported(home, shop, tmp_path)
     rows = {report.name: report.rows for report in run_all(build)}
-    assert {name: rows[name] for name in ("stg_events", "items", "item_categories", "visitor_items")} == {
+    assert {name: rows[name] for name in ("stg_events", "items", "item_categories", "visitor_history")} == {
         "stg_events": 4,
         "items": 3,
         "item_categories": 5,
-        "visitor_items": 3,
+        "visitor_history": 3,
     }
     for name in feature_names():
         assert check_feature(build, name).passed, check_feature(build, name).summary
-    days = load_feature(build, "item_days").to_pylist()
-    assert [(row["event"], row["item"], row["day"], row["visitors"]) for row in days] == [
+    days = load_feature(build, "visitor_item_days").to_pylist()
+    assert sorted((row["event"], row["item"], row["day"], row["events"]) for row in days) == [
         ("buy", "7", date(2026, 3, 1), 1),
         ("buy", "8", date(2026, 3, 2), 1),
         ("click", "7", date(2026, 3, 1), 1),

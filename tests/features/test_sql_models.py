@@ -106,7 +106,7 @@ def test_an_event_without_an_item_does_not_reach_the_item_tables(build: Build, l
     run_all(build, inputs=lake)
     more = write_lake(tmp_path / "more", [events_table([{"record_id": "new", "event": "rendered", "item": ""}])])
     both = replace(lake, events=(*lake.events, *more.events), lake="one more")
-    assert changed(build, both) == {"stg_events", "event_days", "visitor_item_days", "items"}
+    assert changed(build, both) == {"stg_events", "event_days", "visitor_item_days", "visitor_history", "items"}
 
 
 def test_a_changed_comment_changes_nothing_and_a_changed_condition_does(tmp_path: Path) -> None:

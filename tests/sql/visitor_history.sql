@@ -19,3 +19,14 @@ select cast(n as varchar), timestamp '2026-03-01 00:00:00' + n * interval '1' mi
 from generate_series(1, 250) as numbers (n);
 select count(*), min(cast(item as integer)), max(cast(item as integer)) from visitor_history;
 values (200, 51, 250);
+
+-- case: what keeps an item out of the answers stays, however much was looked at since
+insert into lake_events (record_id, time, event, visitor, item) values
+    ('x', '2026-02-01 10:00', 'buy', 'ann', '1001'),
+    ('y', '2026-02-01 10:00', 'click', 'ann', '1002'),
+    ('z', '2026-02-01 10:00', 'blacklist', 'ann', '1003');
+insert into lake_events (record_id, time, visitor, item)
+select cast(n as varchar), timestamp '2026-03-01 00:00:00' + n * interval '1' minute, 'ann', cast(n as varchar)
+from generate_series(1, 250) as numbers (n);
+select event, count(*), max(cast(item as integer)) from visitor_history group by event order by event;
+values ('blacklist', 1, 1003), ('buy', 1, 1001), ('click', 200, 250);
