@@ -18,6 +18,8 @@ LONGEST_PAUSE = 10.0
 GOOD_LIFE = 30.0
 """Seconds after which a follower that dies counts as having worked: the next one starts at once."""
 PATIENCE = 1.5
+AFTER_THE_WORKERS = 0.5
+"""Seconds the follower leaves the processor to the workers, which someone waits for."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ class FollowerProcess:
 
     def _watch(self) -> None:
         pause = FIRST_PAUSE
+        self._stop.wait(AFTER_THE_WORKERS)
         while not self._stop.is_set():
             began = time.monotonic()
             self._process = self._started()
