@@ -15,8 +15,8 @@ from serving.question import ContextItem, Question
 from serving.shelf import Ranges, Shelf
 
 NAMES = (
-    "not valid now or on a blacklist", "other output type", "blacklisted by the visitor", "context item",
-    "already consumed", "already bought", "excluded category", "category of a context item",
+    "validity and blacklist", "output type", "blacklist of the visitor", "context items",
+    "already consumed", "already bought", "excluded categories", "categories of context items",
 )  # fmt: skip
 
 _BOUGHT = ("buy", "owns")

@@ -40,7 +40,7 @@ def readiness(services: Services) -> dict[str, object]:
 
     What exactly is wrong is in the log: this answer is open to everybody.
     """
-    writable = os.access(services.home.log, os.W_OK)
+    writable = os.access(services.home.log, os.W_OK) and services.log.failure is None
     websites: dict[str, dict[str, str | None]] = {
         name: {"publication": None, "state": "configuration refused"} for name in services.websites.problems
     }

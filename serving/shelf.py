@@ -93,12 +93,12 @@ class Shelf:
         return [(low, high) for low, high in found if low < high]
 
 
-_shelves: weakref.WeakKeyDictionary[Items, Shelf] = weakref.WeakKeyDictionary()
+_shelves: weakref.WeakKeyDictionary[Publication, Shelf] = weakref.WeakKeyDictionary()
 
 
 def shelf_of(publication: Publication) -> Shelf:
     """Return the shelf of a publication; made once for each that is open."""
-    shelf = _shelves.get(publication.items)
-    if shelf is None:
-        shelf = _shelves[publication.items] = Shelf(publication.items)
+    shelf = _shelves.get(publication)
+    if shelf is None:  # by the publication, which a shelf does not hold: it goes when the publication goes
+        shelf = _shelves[publication] = Shelf(publication.items)
     return shelf

@@ -34,7 +34,7 @@ PLAN = "plan.json"
 __all__ = ["EVENTS", "PLAN", "Items", "Publication", "PublishedModel", "Visitors", "verify"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Publication:
     """One publication, opened. `as_of` is its logical time in microseconds since 1970."""
 
