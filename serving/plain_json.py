@@ -38,7 +38,7 @@ def _item(one: Recommended, origins: dict[tuple[ContextItem, ...], str], links: 
     start = f'{{"itemId":{number},"itemType":{kind},"relevance":{one.relevance}{origin}'
     if links is None:
         return start + "}"
-    end = f"{kind}/{one.item}{links.before}{one.number}{links.after}"
+    end = f"{kind}/{one.item}{links.before}{one.number}{links.after}{links.sign(one.number, kind, one.item)}"
     return f'{start},"links":{{"clickRecommended":"{links.click}{end}","rendered":"{links.rendered}{end}"}}}}'
 
 

@@ -25,6 +25,8 @@ from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, Not
 from werkzeug.http import parse_date
 
 from personalization_pipelines.errors import LiveStoreUnavailable, NotBuiltYet
+from personalization_pipelines.events.event import MICROSECONDS
+from personalization_pipelines.events.links import Signer, answer_id
 from personalization_pipelines.identifiers import pseudonym
 from personalization_pipelines.scenarios.plan import PlanScenario
 from personalization_pipelines.scenarios.published import Publication
@@ -123,13 +125,16 @@ class Asked:
         """Return the question this request asks for a visitor ("" for nobody)."""
         return Question(self.now, visitor, *self.wanted.asked)
 
-    def writing(self) -> Writing:
-        """Return how its answer is to be written."""
+    def writing(self, visitor: str, key: bytes) -> Writing:
+        """Return how its answer is to be written: with links for this visitor, signed under the installation's key."""
         wanted, address, links = self.wanted, self.address, None
         if address.user is not None:
             category = wanted.asked.categories[0] if wanted.asked.categories else ""
             host = (self.website.public_host or _host(self.environ)).strip("/")
-            links = Links(host, address.customer, address.user, address.scenario, category, os.urandom(16).hex())
+            uuid = os.urandom(16).hex()
+            customer, scenario, rid = address.customer, address.scenario, answer_id(self.now // MICROSECONDS, uuid)
+            signer = Signer(key, customer, visitor, scenario, rid)
+            links = Links(host, customer, address.user, scenario, category, uuid, signer)
         numeric, allowed = self.publication.plan.numeric_ids, self.website.output_attributes
         items, nearest = self.publication.items, wanted.asked.nearest_category
         return Writing(items, numeric, wanted.attributes, allowed, links, nearest)
@@ -217,7 +222,7 @@ class Recommender:
             return _problem(409, _NOTHING_TO_START_FROM.format(scenario.name), extra)
         viewers, extra = self._viewers(name, answer, extra)
         self._metrics.count("recommendations" if answer.items else "recommendations_empty", name, scenario.name)
-        writing = asked.writing()
+        writing = asked.writing(visitor, self._key)
         if asked.callback:
             body = as_jsonp(answer_value(answer, writing, viewers), asked.callback)
             return Reply(200, [*_JAVASCRIPT, *asked.caching(), *extra], body)

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import orjson
 from werkzeug.http import http_date
 
+from personalization_pipelines.events.links import Signer
 from personalization_pipelines.scenarios.published import Items
 from serving.question import Answer, ContextItem, Recommended
 
@@ -35,21 +36,28 @@ class Writing(NamedTuple):
 
 
 class Links:
-    """The tracking links of one request: who is asked, about which scenario. `plain`: JSON need not escape them."""
+    """The tracking links of one request: who is asked, about which scenario. `plain`: JSON need not escape them.
 
-    __slots__ = ("after", "before", "click", "plain", "rendered")
+    `signer` makes the signature that each item's links end with (events/links.py).
+    """
 
-    def __init__(self, host: str, customer: str, user: str, scenario: str, category: str, request_uuid: str) -> None:
+    __slots__ = ("after", "before", "click", "plain", "rendered", "sign")
+
+    def __init__(
+        self, host: str, customer: str, user: str, scenario: str, category: str, request_uuid: str, signer: Signer
+    ) -> None:
         base, person = f"//{host}/api/{customer}/", _quoted(user)
         self.click = f"{base}clickrecommended/{person}/"
         self.rendered = f"{base}rendered/{person}/"
         self.before = f"?scenario={scenario}&modelid="
-        self.after = f"&categorypath={_quoted(category)}&requestuuid={request_uuid}"
+        self.after = f"&categorypath={_quoted(category)}&requestuuid={request_uuid}&rid={signer.rid}&sig="
+        self.sign = signer.sign
         self.plain = HOST_CHARACTERS.issuperset(host)
 
     def of(self, one: Recommended) -> dict[str, str]:
         """Return the two links of a recommended item."""
-        end = f"{one.item_type}/{_quoted(one.item)}{self.before}{one.number}{self.after}"
+        signature = self.sign(one.number, one.item_type, one.item)
+        end = f"{one.item_type}/{_quoted(one.item)}{self.before}{one.number}{self.after}{signature}"
         return {"clickRecommended": self.click + end, "rendered": self.rendered + end}
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from binascii import b2a_base64
 
+from personalization_pipelines.events.keyed_hash import KeyedHash
 from personalization_pipelines.identifiers import parse_user_id, pseudonym
 
 PLAIN_CHARACTERS = 64
 _TOKEN = re.compile(r"~([A-Za-z0-9_-]{21}[AQgw])")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
-_BLOCK = 64  # bytes of SHA-256
 
 
 def visitor_of(user: str, customer_id: str, key: bytes) -> str:
@@ -27,24 +26,17 @@ def visitor_of(user: str, customer_id: str, key: bytes) -> str:
 
 
 class Visitors(dict[str, str]):
-    """The visitors of one batch by user, each computed once, in half of `visitor_of`'s time.
-
-    HMAC (RFC 2104) keeps the hash of the key and the customer ready and continues it for each user.
-    """
+    """The visitors of one batch by user, each computed once, in half of `visitor_of`'s time."""
 
     def __init__(self, customer_id: str, key: bytes) -> None:
         super().__init__()
         self._customer_id, self._key = customer_id, key
-        block = (key if len(key) <= _BLOCK else hashlib.sha256(key).digest()).ljust(_BLOCK, b"\0")
-        self._inner = hashlib.sha256(bytes([byte ^ 0x36 for byte in block]) + customer_id.encode() + b"\0")
-        self._outer = hashlib.sha256(bytes([byte ^ 0x5C for byte in block]))
+        self._hash = KeyedHash(key, customer_id.encode() + b"\0")
 
     def __missing__(self, user: str) -> str:
         if user.isascii() and user.isalnum() and len(user) <= PLAIN_CHARACTERS:
-            inner, outer = self._inner.copy(), self._outer.copy()
-            inner.update(user.encode())
-            outer.update(inner.digest())
-            visitor = b2a_base64(outer.digest()[:16]).translate(_URL_SAFE)[:22].decode()
+            digest = self._hash.digest(user.encode())
+            visitor = b2a_base64(digest[:16]).translate(_URL_SAFE)[:22].decode()
         else:
             visitor = visitor_of(user, self._customer_id, self._key)
         self[user] = visitor

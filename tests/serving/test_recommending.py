@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from personalization_pipelines.events.event import Event, decode
+from personalization_pipelines.events.log import read_records, segments
 from personalization_pipelines.home import Home
 from serving.responses import lifetime
 from tests.scenarios.publishing import Item, ranking
@@ -51,19 +53,36 @@ def test_an_answer_has_the_shape_of_the_contract(shop: Installation) -> None:
             }
         ],
     }
-    uuid = re.search(r"requestuuid=([0-9a-f]{32})$", links["rendered"])
+    uuid = re.search(r"requestuuid=[0-9a-f]{32}&rid=[0-9a-f]{16}&sig=[0-9a-f]{24}$", links["rendered"])
     assert uuid is not None
-    tail = f"ann%20b/1/2?scenario=product_page&modelid=2&categorypath=&requestuuid={uuid[1]}"
+    tail = f"ann%20b/1/2?scenario=product_page&modelid=2&categorypath=&{uuid[0]}"
     assert links == {
         "clickRecommended": f"//localhost/api/00001/clickrecommended/{tail}",
         "rendered": f"//localhost/api/00001/rendered/{tail}",
     }
 
 
+def tracked(shop: Installation) -> list[Event]:
+    """The events of the shop's log."""
+    paths = [segment.path for segment in segments(shop.home.log)]
+    return [decode(payload) for path in paths for _, payload in read_records(path)]
+
+
 def test_a_link_of_the_answer_is_an_event_that_the_tracker_takes(shop: Installation) -> None:
     answer = shop.get("ann/product_page?contextitems=1&numrecs=1").json
     for link in answer["recommendationItems"][0]["links"].values():
         assert shop.client.get(link.removeprefix("//localhost")).status_code == 204
+    assert [(event.event, event.verified) for event in tracked(shop)] == [
+        ("clickrecommended", True),
+        ("rendered", True),
+    ]
+
+
+def test_a_link_is_not_believed_for_another_item(shop: Installation) -> None:
+    answer = shop.get("ann/product_page?contextitems=1&numrecs=1").json
+    link = answer["recommendationItems"][0]["links"]["clickRecommended"].removeprefix("//localhost")
+    assert shop.client.get(link.replace("/1/2?", "/1/3?")).status_code == 204
+    assert [event.verified for event in tracked(shop)] == [False]
 
 
 def test_links_name_the_public_host_where_the_website_has_one(home: Home) -> None:
@@ -243,10 +262,10 @@ def test_explain_says_which_model_from_what_and_past_which_filters(shop: Install
     first, second = (answer["recommendationItems"][place]["explanation"] for place in (0, 1))
     assert (first["model"], first["supportingItems"], first["build"]) == ("also_bought", ["1"], "build-1")
     assert (second["model"], second["lists"], second["usersCounted"]) == ("top_bought", ["site:1"], 3)
-    assert "context item" in first["filtersPassed"]
+    assert "context items" in first["filtersPassed"]
     levels = answer["explanation"]["levels"]
     assert [level["models"] for level in levels] == [["also_bought"], ["top_bought"]]
-    assert levels[0]["dropped"] == {"blacklisted by the visitor": 1}
+    assert levels[0]["dropped"] == {"blacklist of the visitor": 1}
     assert "explanation" not in shop.get("ann/popular").json
 
 

@@ -6,6 +6,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
+from personalization_pipelines.events.links import Signer
 from serving.plain_json import plain_json
 from serving.question import Answer, ContextItem, Recommended
 from serving.responses import Links, Writing, answer_value, as_json, as_jsonp
@@ -30,6 +31,7 @@ LINKS = st.builds(
     st.just("landing_page.v2"),
     st.sampled_from(["", "/Women/Shirts", '/a"b/ü&c']),
     st.just("0f" * 16),
+    st.just(Signer(b"k" * 32, "00001", "ann", "landing_page.v2", "0f" * 8)),
 )
 
 

@@ -110,17 +110,18 @@
     cards.replaceChildren(make("p", sentence, "note"));
   }
 
-  /** One call for all items of a box that one model answered, as the protocol allows. */
+  /** One call for all items of a box that one model answered, as the protocol allows; signatures in their order. */
   function shown(items) {
     const calls = new Map();
     for (const { links } of items) {
-      const [, before, item, query] = local(links.rendered).match(/^(.*\/)([^/?]+)(\?.*)$/);
+      const [, before, item, query, signature] = local(links.rendered).match(/^(.*\/)([^/?]+)(\?.*&sig=)(\w*)$/);
       const key = before + "\n" + query;
-      calls.set(key, [...(calls.get(key) || []), item]);
+      calls.set(key, [...(calls.get(key) || []), [item, signature]]);
     }
-    for (const [key, ids] of calls) {
+    for (const [key, pairs] of calls) {
       const [before, query] = key.split("\n");
-      void call("POST", before + ids.join(",") + query);
+      const [ids, signatures] = [0, 1].map((part) => pairs.map((pair) => pair[part]).join(","));
+      void call("POST", before + ids + query + signatures);
     }
   }
 
