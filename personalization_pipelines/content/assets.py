@@ -19,6 +19,7 @@ from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 
 SHOWN_IMPORTS = 10
+SHOWN_ROWS = 5
 ITEM_COLUMNS = ["item_type", "item", "price_minor", "currency", "categories", "attributes"]
 USER_COLUMNS = ["source", "attributes"]
 
@@ -83,10 +84,16 @@ def _result(
         metadata={
             "dagster/row_count": rows,
             "imports": preview(imports[-SHOWN_IMPORTS:]),
-            "preview": preview(pq.ParquetFile(file).read_row_group(0, columns).slice(0, 5).to_pylist() if rows else []),
+            "preview": preview(_first_rows(file, columns) if file else []),
         },
         data_version=dg.DataVersion(fingerprint(version=file.name if file else "none")),
     )
+
+
+def _first_rows(file: Path, columns: list[str]) -> list[dict[str, Any]]:
+    for batch in pq.ParquetFile(file).iter_batches(SHOWN_ROWS, columns=columns):
+        return list(batch.to_pylist())
+    return []
 
 
 def _shown(row: ImportRow) -> dict[str, Any]:
