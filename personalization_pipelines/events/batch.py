@@ -1,8 +1,8 @@
 """Many events in one body: JSON lines or a JSON array, judged by the rules of the single call, all or nothing.
 
 An object's fields are named as in path and query: `event`, `user`, `item_type` (or `type`), `item` (or `items`), the
-event's parameters, and `event_id`. The usual event (one item, texts and whole numbers) is judged with everything
-remembered that the batch said before, 2 us instead of 15; whatever is not usual goes through `judge` itself.
+event's parameters, and `event_id`. The usual event (one item, texts and whole numbers) is made from a
+template that events of this batch share, 3 us instead of 18; whatever is not usual goes through `judge` itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -54,9 +54,9 @@ class Batch:
 
     __slots__ = ("counts", "records")
 
-    def __init__(self, events: Sequence[Event]) -> None:
-        self.records = [encode(event) for event in events]
-        self.counts = Counter([event.event for event in events])
+    def __init__(self) -> None:
+        self.records: list[bytes] = []
+        self.counts: Counter[str] = Counter()
 
 
 def judge_batch(body: bytes, website: Website, now: int, key: bytes) -> Batch | Refuse:
@@ -70,21 +70,25 @@ def judge_batch(body: bytes, website: Website, now: int, key: bytes) -> Batch | 
         return Refuse(400, "", str(error))
     if len(sent) > MAX_EVENTS:
         return Refuse(413, "", f"batch of {len(sent)} events: expected at most {MAX_EVENTS}.")
-    usual = _Usual(website, now, key)
-    events: list[Event] = []
+    batch, usual = Batch(), _Usual(website, now, key)
+    records, kinds = batch.records, []
     for position, one in enumerate(sent, 1):
         try:
-            events.append(usual.event(one))
+            record, kind = usual.record(one)
+            records.append(record)
+            kinds.append(kind)
         except (Unusual, KeyError, TypeError, AttributeError):
             made = _judged(one, website, now, key)
             if isinstance(made, Refuse):
                 return _at(position, made)
-            events += made
-            if len(events) > MAX_EVENTS:
+            records += [encode(event) for event in made]
+            kinds += [event.event for event in made]
+            if len(records) > MAX_EVENTS:
                 return Refuse(413, "", f"batch of more than {MAX_EVENTS} events, each item counted: send smaller ones.")
         except InvalidIdentifier as error:
             return _at(position, Refuse(400, "", str(error)))
-    return Batch(events)
+    batch.counts.update(kinds)
+    return batch
 
 
 def _at(position: int, refused: Refuse) -> Refuse:
@@ -113,61 +117,58 @@ class _Remembered(dict[Any, Any]):
         return value
 
 
+class _Template(NamedTuple):
+    """The record of all events that differ in visitor, item and event id only: its text around these."""
+
+    before: str
+    between: str
+    after: str
+    kind: str
+    several: bool
+
+
 class _Usual:
-    """Judges the usual events of one batch. KeyError, TypeError and Unusual: ask `judge`."""
+    """Judges the usual events of one batch. KeyError, TypeError, AttributeError and Unusual: ask `judge`."""
 
     def __init__(self, website: Website, now: int, key: bytes) -> None:
         self._website = website
         self._now = now
         self._visitors = Visitors(website.customer_id, key)
-        self._items = _Remembered(website.item_id)
-        self._types = _Remembered(lambda text: _read_type(text, website))
+        self._items = _Remembered(lambda text: _plain(website.item_id(text))[1:-1].decode())
         self._fields = _Remembered(_read_one)
+        self._templates = _Remembered(self._template)
 
-    def event(self, sent: Sent) -> Event:
-        """Return the event; InvalidIdentifier if it is refused."""
-        word = sent["event"]
-        kind_of_event, defaults, required, several = _USUAL[word]
-        user, kind, item = sent["user"], sent["item_type"], sent["item"]
-        if (required and required not in sent) or (several and item.__class__ is not int and not item.isalnum()):
+    def record(self, sent: Sent) -> tuple[bytes, str]:
+        """Return the event as it is stored, and its kind; InvalidIdentifier if it is refused."""
+        rest = sent.copy()
+        user, item, event_id = rest.pop("user"), rest.pop("item"), rest.pop(EVENT_ID, None)
+        before, between, after, kind, several = self._templates[_plain(rest)]
+        if item.__class__ is int:
+            item = _text(item)
+        elif several and not item.isalnum():
             raise Unusual
-        read = self._fields
-        fields = defaults.copy()
+        else:
+            item = self._items[item]
+        visitor = self._visitors[user if user.__class__ is str else _text(user)]
+        identified = "" if event_id is None else f'","event_id":"{_read_event_id(event_id)}'
+        return f"{before}{visitor}{between}{item}{identified}{after}".encode(), kind
+
+    def _template(self, rest: bytes) -> _Template:
+        """Return the template of events that say this, without user, item and event id, in JSON."""
+        sent = msgspec.json.decode(rest)
+        word, kind = sent.pop("event"), sent.pop("item_type")
+        rule = RULES[word]
+        if rule.path == "user" or (rule.required and rule.required not in sent):
+            raise Unusual
+        fields = {**rule.defaults, "verified": False if rule.name in LINKED else None}
         for name, value in sent.items():
-            if name not in _NAMED:
-                fields |= read[word, name, value if value.__class__ is str else _text(value)]
-            elif name == EVENT_ID:
-                fields[EVENT_ID] = _read_event_id(value)
-        item_type, quarantine = self._types[kind if kind.__class__ is str else _text(kind)]
-        return Event(
-            self._website.name,
-            kind_of_event,
-            self._now,
-            self._now,
-            self._visitors[user if user.__class__ is str else _text(user)],
-            item_type,
-            self._items[item] if item.__class__ is str else _text(item),
-            quarantine=quarantine,
-            **fields,
-        )
-
-
-_NAMED = frozenset({"event", "user", "item_type", "item", EVENT_ID})
-_USUAL: dict[str, tuple[str, dict[str, Any], str, bool]] = {
-    word: (
-        rule.name,
-        {**rule.defaults, **({"verified": False} if rule.name in LINKED else {})},
-        rule.required,
-        rule.path == "items",
-    )
-    for word, rule in RULES.items()
-    if rule.path != "user"
-}
-
-
-def _read_type(text: str, website: Website) -> tuple[int, str]:
-    item_type = parse_item_type(text)
-    return item_type, undeclared(item_type, website)
+            fields |= self._fields[word, name, value if value.__class__ is str else _text(value)]
+        item_type = parse_item_type(kind if kind.__class__ is str else _text(kind))
+        fields |= {"item_type": item_type, "quarantine": undeclared(item_type, self._website)}
+        event = Event(self._website.name, rule.name, self._now, self._now, visitor="<visitor>", item="<item>", **fields)
+        before, _, rest_of_it = encode(event).decode().partition("<visitor>")
+        between, _, after = rest_of_it.partition("<item>")
+        return _Template(before, between, after, rule.name, rule.path == "items")
 
 
 def _read_one(key: tuple[str, str, str]) -> dict[str, Any]:

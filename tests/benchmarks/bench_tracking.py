@@ -1,12 +1,14 @@
 """Tracking against a view that does nothing: same Flask, same server, same core, rounds in turns.
 
 Both servers run on the first core (granian, WSGI, one worker, 32 threads), the load comes from the second.
-Every event is judged, pseudonymised, written and synced before it counts. Also the bare log, without HTTP.
+Every event is judged, pseudonymised, written and synced before it counts. Also batches of 100 events, each of
+100 visitors, and the bare log, without HTTP.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -27,6 +29,15 @@ from tests.benchmarks.report import Report
 ROUNDS, SECONDS = 3, 2.0
 TRACKING_PORT, NOOP_PORT = 18101, 18102
 EVENTS = [f"/api/00001/click/visitor{number % 500}/1/{number % 997}?lang=eng-GB" for number in range(2000)]
+BATCH = 100
+MANY = [
+    {"event": "click", "user": f"visitor{number * 7 % 500}", "item_type": 1, "item": number % 997, "lang": "eng-GB"}
+    for number in range(10_000)
+]
+BATCHES = [
+    "/api/00001/events\t" + json.dumps(MANY[start : start + BATCH], separators=(",", ":"))
+    for start in range(0, len(MANY), BATCH)
+]
 
 
 def run(report: Report) -> None:
@@ -35,6 +46,8 @@ def run(report: Report) -> None:
         compare(report, 32, goal=">= 0.70")
         for connections in (1, 8, 128):
             compare(report, connections)
+        for connections, goal in ((8, ">= 200000"), (1, "")):
+            compare_batches(report, directory, connections, goal)
     for threads in (1, 32):
         with scratch() as directory:
             report.add(f"event log alone, {threads} threads", bare_log(directory, threads), "records/s")
@@ -52,6 +65,19 @@ def compare(report: Report, connections: int, goal: str = "") -> None:
     report.add(f"{name}: p99", median(tracking, "p99"), "ms", median(noop, "p99"))
 
 
+def compare_batches(report: Report, directory: Path, connections: int, goal: str) -> None:
+    """Add acknowledged events/s in batches, requests/s against the view that does nothing, and the log's share."""
+    batches, noop, log = [], [], []
+    for number in range(ROUNDS):
+        batches.append(checked(run_load(TRACKING_PORT, connections, SECONDS, BATCHES)))
+        noop.append(checked(run_load(NOOP_PORT, connections, SECONDS, ["/noop"])))
+        log.append(bare_log(directory / f"bare-{connections}-{number}", connections, BATCH))
+    name = f"tracking, batches of {BATCH}, {connections} connections"
+    report.add(f"{name}: acknowledged", median(batches, "per_second") * BATCH, "events/s", statistics.median(log), goal)
+    report.add(f"{name}: answers", median(batches, "per_second"), "answers/s", median(noop, "per_second"))
+    report.add(f"{name}: p99", median(batches, "p99"), "ms", median(noop, "p99"))
+
+
 def checked(load: Load) -> Load:
     """Refuse to measure errors."""
     if set(load.statuses) != {"204"}:
@@ -64,16 +90,18 @@ def median(loads: Sequence[Load], name: str) -> float:
     return statistics.median(getattr(load, name) for load in loads)
 
 
-def bare_log(directory: Path, threads: int) -> float:
-    """Return records/s of `SegmentLog.append`, each of 150 bytes and synced, from so many threads."""
+def bare_log(directory: Path, threads: int, records: int = 1) -> float:
+    """Return records/s of `SegmentLog.append`, each of 150 bytes, `records` synced together, from so many threads."""
+    directory.mkdir(exist_ok=True)
     log = SegmentLog(directory)
+    together = [b"x" * 150] * records
     end = time.perf_counter() + SECONDS
     counts = [0] * threads
 
     def append(thread: int) -> None:
         while time.perf_counter() < end:
-            log.append([b"x" * 150])
-            counts[thread] += 1
+            log.append(together)
+            counts[thread] += records
 
     running = [threading.Thread(target=append, args=(number,)) for number in range(threads)]
     for thread in running:

@@ -1,7 +1,8 @@
 """A closed-loop HTTP load generator: `python -m tests.benchmarks.load PORT CONNECTIONS SECONDS FILE`.
 
 One process, one core, keep-alive connections of which each has one request in flight; FILE holds the paths,
-one a line, taken in turns. Prints JSON: answers per second, latencies in milliseconds, counts by status.
+one a line, taken in turns; a path with a tab and a JSON body behind it is posted. Prints JSON: answers per second,
+latencies in milliseconds, counts by status.
 """
 
 from __future__ import annotations
@@ -50,14 +51,14 @@ def pinned(core: int) -> list[str]:
 
 def main(port: int, connections: int, seconds: float, paths: Sequence[str]) -> Load:
     """Keep `connections` requests in flight for `seconds`."""
-    requests = cycle([f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n\r\n".encode() for path in paths])
+    requests = cycle([_request(path) for path in paths])
     poll = select.epoll()
     sockets = {one.fileno(): one for one in _connect(port, connections)}
     sent: dict[int, float] = {}
     for number, one in sockets.items():
         poll.register(number, select.EPOLLIN)
         sent[number] = time.perf_counter()
-        one.send(next(requests))
+        one.sendall(next(requests))
     waiting: dict[int, bytes] = {}
     latencies: list[float] = []
     statuses: Counter[str] = Counter()
@@ -72,11 +73,19 @@ def main(port: int, connections: int, seconds: float, paths: Sequence[str]) -> L
             latencies.append(now - sent[number])
             statuses[answer[9:12].decode()] += 1
             sent[number] = now
-            sockets[number].send(next(requests))
+            sockets[number].sendall(next(requests))
     good = sum(amount for status, amount in statuses.items() if "200" <= status < "400")
     latencies.sort()
     p50, p99 = (latencies[int(len(latencies) * share)] * 1000 for share in (0.5, 0.99))
     return Load(good / (now - began), p50, p99, dict(statuses))
+
+
+def _request(line: str) -> bytes:
+    path, _, body = line.partition("\t")
+    head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n"
+    if body:
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body.encode())}\r\n"
+    return f"{head}\r\n{body}".encode()
 
 
 def _complete(answer: bytes) -> bool:
