@@ -29,6 +29,12 @@ def prepare() -> None:
     _batch_definition()
 
 
+@cache
+def prepare_soon() -> None:
+    """Begin to prepare in a thread of its own, once a process; a build calls it when the first table changed."""
+    threading.Thread(target=prepare, name="great_expectations", daemon=True).start()
+
+
 def validated(name: str, contract: Contract, sample: Any) -> list[CheckRow]:
     """Validate the declared suite on the sample."""
     batch = _batch_definition()

@@ -7,14 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from threading import Thread
 
 import dagster as dg
 import yaml
 
 from personalization_pipelines.definitions import complete, refresh_job_name, website_definitions
 from personalization_pipelines.errors import PermanentError
-from personalization_pipelines.expectations import prepare
 from personalization_pipelines.graph.parts import AS_OF_TAG, REBUILD_TAG, announce
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
@@ -55,7 +53,6 @@ def refresh(
     job = definitions.resolve_job_def(refresh_job_name(website.name))
     selection = _selection(definitions, website, select) if select else None
     tags = {AS_OF_TAG: as_of.isoformat(), REBUILD_TAG: "true"} if as_of else {}
-    Thread(target=prepare, name="great_expectations", daemon=True).start()  # seconds of import, beside DuckDB's work
     token = announce.set(on_step)
     try:
         with _instance(home, ephemeral=as_of is not None) as instance:

@@ -37,7 +37,8 @@ def metric_over_builds(times: list[Any], values: list[float], floors: list[Any],
 def events_per_day(days: list[Any], counts: list[int], title: str) -> bytes:
     """Plot events a day; a hole or a cliff is seen at once."""
     figure, axes = _figure()
-    axes.bar(days, counts, color=ACCENT, width=1.0)
+    axes.fill_between(days, counts, step="mid", color=ACCENT, linewidth=0)  # one shape: 365 bars cost a second
+    axes.set_ylim(bottom=0)
     axes.set(title=title, ylabel="events")
     figure.autofmt_xdate()
     return _png(figure)

@@ -147,11 +147,26 @@ class Items:
             raise CorruptData("categories.json: the categories are not in path order; publish again")
 
     def _check_texts(self) -> None:
-        for row, (kind, item) in enumerate(zip(self.types.tolist(), self.ids, strict=True)):
-            if self.row(kind, item) != row:
+        for row in self._misplaced():
+            kind, item = self.types[row], self.ids[row]
+            if self.row(int(kind), item) != row:
                 raise CorruptData(f"item {item[:40]!r} of type {kind} is not found by its key; publish again")
+        for row in range(len(self)):
             if not isinstance(_attributes_or_none(self, row), dict):
-                raise CorruptData(f"item {item[:40]!r} of type {kind}: its attributes are no JSON object")
+                item = self.ids[row]
+                raise CorruptData(f"item {item[:40]!r} of type {self.types[row]}: its attributes are no JSON object")
+
+    def _misplaced(self) -> list[int]:
+        """Return the rows that a look-up might not find: another key than theirs, a missing key, or a shared one."""
+        kinds, count = self.types.tolist(), len(self)
+        wanted = np.fromiter((item_key(kind, bytes(self.ids.raw(row))) for row, kind in enumerate(kinds)), np.int64, count)
+        found = np.full(count, -1, np.int64)
+        found[self._key_rows] = self._keys
+        once = np.bincount(self._key_rows, minlength=count) == 1
+        shared = np.zeros(count, np.bool_)
+        twins = np.flatnonzero(self._keys[1:] == self._keys[:-1])
+        shared[self._key_rows[twins]] = shared[self._key_rows[twins + 1]] = True
+        return np.flatnonzero((wanted != found) | ~once | shared).tolist()
 
 
 def _attributes_or_none(items: Items, row: int) -> object:
