@@ -5,7 +5,7 @@ The block answers in front of Flask: `/api/{customer}/{event}/…` for the words
 connections on a busy machine: 75 us in front of Flask, 194 us as a Flask view, 74 us for a Flask view that
 does nothing. The order
 in which a call may fail: size (414, 413), encoding (400), customer (404), method (405), the event itself
-(400, 404, 501), the disk (503).
+(400, 401, 404, 501), the disk (503). A batch is one call: one append of all its records, or of none.
 
 No raw user id leaves this module: it is pseudonymised in `judge`, and nothing here logs a request.
 """

@@ -42,12 +42,16 @@ BATCHES = [
 
 def run(report: Report) -> None:
     """Measure tracking at 1, 8, 32 and 128 connections, and the log alone."""
-    with scratch() as directory, server("tracking", directory, TRACKING_PORT), server("noop", directory, NOOP_PORT):
+    with (
+        scratch() as directory,
+        server("tracking", directory, TRACKING_PORT) as tracking,
+        server("noop", directory, NOOP_PORT),
+    ):
         compare(report, 32, goal=">= 0.70")
         for connections in (1, 8, 128):
             compare(report, connections)
         for connections, goal in ((8, ">= 200000"), (1, "")):
-            compare_batches(report, directory, connections, goal)
+            compare_batches(report, directory, tracking, connections, goal)
     for threads in (1, 32):
         with scratch() as directory:
             report.add(f"event log alone, {threads} threads", bare_log(directory, threads), "records/s")
@@ -65,15 +69,21 @@ def compare(report: Report, connections: int, goal: str = "") -> None:
     report.add(f"{name}: p99", median(tracking, "p99"), "ms", median(noop, "p99"))
 
 
-def compare_batches(report: Report, directory: Path, connections: int, goal: str) -> None:
-    """Add acknowledged events/s in batches, requests/s against the view that does nothing, and the log's share."""
-    batches, noop, log = [], [], []
+def compare_batches(report: Report, directory: Path, server: int, connections: int, goal: str) -> None:
+    """Add acknowledged events/s in batches against the bare log, answers/s against the view that does nothing, and
+    the CPU an event costs the server (which others on the machine change less than the rate).
+    """
+    batches, noop, log, cpu = [], [], [], []
     for number in range(ROUNDS):
+        before = cpu_seconds(server)
         batches.append(checked(run_load(TRACKING_PORT, connections, SECONDS, BATCHES)))
+        events = batches[-1].statuses["204"] * BATCH
+        cpu.append((cpu_seconds(server) - before) / events)
         noop.append(checked(run_load(NOOP_PORT, connections, SECONDS, ["/noop"])))
         log.append(bare_log(directory / f"bare-{connections}-{number}", connections, BATCH))
     name = f"tracking, batches of {BATCH}, {connections} connections"
     report.add(f"{name}: acknowledged", median(batches, "per_second") * BATCH, "events/s", statistics.median(log), goal)
+    report.add(f"{name}: CPU of an event", statistics.median(cpu) * 1e6, "us", goal="<= 5" if goal else "")
     report.add(f"{name}: answers", median(batches, "per_second"), "answers/s", median(noop, "per_second"))
     report.add(f"{name}: p99", median(batches, "p99"), "ms", median(noop, "p99"))
 
@@ -113,8 +123,8 @@ def bare_log(directory: Path, threads: int, records: int = 1) -> float:
 
 
 @contextlib.contextmanager
-def server(what: str, directory: Path, port: int) -> Iterator[None]:
-    """One server of `tracking_server`, on the first core."""
+def server(what: str, directory: Path, port: int) -> Iterator[int]:
+    """One server of `tracking_server`, on the first core; gives the id of its process group."""
     command = [sys.executable, "-m", "tests.benchmarks.tracking_server", what, str(directory), str(port)]
     process = subprocess.Popen(
         [*pinned(SERVER_CORE), *command], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -125,10 +135,20 @@ def server(what: str, directory: Path, port: int) -> Iterator[None]:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the {what} server did not start on port {port}")
             time.sleep(0.05)
-        yield
+        yield process.pid
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def cpu_seconds(group: int) -> float:
+    """Return the CPU seconds that the processes of a group have used so far."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            fields = path.read_text().rpartition(")")[2].split()  # after the name: state, ppid, pgrp, …
+            ticks += int(fields[11]) + int(fields[12]) if int(fields[2]) == group else 0
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def listens(port: int) -> bool:

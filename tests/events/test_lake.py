@@ -260,3 +260,23 @@ def test_the_segments_of_a_dead_writer_are_ingested_before_and_after_its_repair(
     assert len(repair(home.log)) == 1
     assert ingest(home, shop).events == 0
     assert stored(home, shop) == ["1", "2"]
+
+
+def test_files_from_before_a_column_existed_are_merged_with_newer_ones(home: Home, shop: Website) -> None:
+    write_log(home, [click(0)])
+    ingest(home, shop)
+    (old,) = event_files(home, shop)
+    pq.write_table(pq.read_table(old, partitioning=None).drop_columns(["trigger", "verified"]), old)
+    for number, days in ((1, 0), (2, 1)):  # an older day's small files are merged
+        write_log(home, [click(number, received_at=MONDAY + days * 86_400_000_000)])
+        ingest(home, shop)
+    paths = event_files(home, shop)
+    assert [path.name.partition("-")[0] for path in paths] == ["merged", "part"]
+    tables = [pq.read_table(path, partitioning=None) for path in paths]
+    assert all(table.schema.equals(EVENT_SCHEMA) for table in tables)
+    rows = [row for table in tables for row in table.to_pylist()]
+    assert [(row["item"], row["trigger"] or "", row["verified"]) for row in rows] == [
+        ("0", "", None),
+        ("1", "", None),
+        ("2", "", None),
+    ]

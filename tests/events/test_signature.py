@@ -12,10 +12,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from personalization_pipelines.errors import InvalidIdentifier
-from personalization_pipelines.events.event import Event
+from personalization_pipelines.events.event import Event, encode
 from personalization_pipelines.events.judge import Accept, Call, Decision, Refuse, judge
+from personalization_pipelines.events.lake import ingest
 from personalization_pipelines.events.signature import hmac_signature, md5_signature, override_time
+from personalization_pipelines.home import Home
 from tests.conftest import make_website
+from tests.events.lakes import write_log
 
 KEY = b"k" * 32
 LICENSE = "8695-1828-92810-5535-4239"
@@ -173,3 +176,12 @@ def test_what_is_no_time_of_the_past_is_refused(text: str) -> None:
     decision = decide(overridetimestamp=text, signature=SIGNED)
     assert isinstance(decision, Refuse)
     assert decision.status == 400
+
+
+def test_a_thousand_replays_are_one_row_of_the_lake(home: Home) -> None:
+    events = [encode(replayed()) for _ in range(500)]
+    write_log(home, [*events, encode(replayed(user="bob"))])
+    assert ingest(home, SHOP).events == 2
+    write_log(home, events)
+    report = ingest(home, SHOP)
+    assert (report.events, report.duplicates) == (0, 500)
