@@ -7,10 +7,11 @@ and matches `[a-z][a-z0-9-]{0,62}`.
 from __future__ import annotations
 
 import base64
-import hmac
 import re
+from functools import lru_cache
 
 from personalization_pipelines.errors import InvalidIdentifier
+from personalization_pipelines.keyed_hash import KeyedHash
 
 MAX_USER_BYTES = 512
 MAX_ITEM_CHARACTERS = 128
@@ -80,8 +81,13 @@ def pseudonym(key: bytes, customer_id: str, user_id: str) -> str:
     HMAC-SHA-256 under the installation key over customer, NUL, user, cut to 128 bits: the same user
     of two websites gives two unrelated visitors, and no dictionary reverses it without the key.
     """
-    digest = hmac.digest(key, b"%b\0%b" % (customer_id.encode(), user_id.encode()), "sha256")
+    digest = _keyed_hash(key, customer_id).digest(user_id.encode())
     return base64.urlsafe_b64encode(digest[:16])[:22].decode()
+
+
+@lru_cache(maxsize=256)
+def _keyed_hash(key: bytes, customer_id: str) -> KeyedHash:
+    return KeyedHash(key, customer_id.encode() + b"\0")
 
 
 def _matching(pattern: re.Pattern[str], text: str, what: str, expected: str) -> str:

@@ -27,8 +27,8 @@ from personalization_pipelines.events.tail import Position
 __all__ = ["LiveEvent", "LiveReader", "LiveStore"]
 
 VIEWERS_SECONDS = 24 * 3600
-CACHE_SECONDS = 5.0
-CACHE_ITEMS = 10_000
+CACHE_SECONDS = 60.0
+CACHE_ITEMS = 50_000
 PAUSE_SECONDS = 1.0
 
 
@@ -79,7 +79,7 @@ class LiveReader:
     def viewers(self, website: str, items: Sequence[tuple[int, str]]) -> list[int]:
         """Return for each (item type, item) how many visitors clicked or consumed it in the last 24 hours.
 
-        Counted again after 5 seconds; above 10,000 it is an estimate. LiveStoreUnavailable past the deadline.
+        Counted again after a minute; above 10,000 it is an estimate. LiveStoreUnavailable past the deadline.
         """
         return [self._count(website, item_type, item) for item_type, item in items]
 

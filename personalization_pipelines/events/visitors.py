@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from binascii import b2a_base64
 
-from personalization_pipelines.events.keyed_hash import KeyedHash
 from personalization_pipelines.identifiers import parse_user_id, pseudonym
+from personalization_pipelines.keyed_hash import KeyedHash
 
 PLAIN_CHARACTERS = 64
 _TOKEN = re.compile(r"~([A-Za-z0-9_-]{21}[AQgw])")

@@ -159,7 +159,9 @@ class Items:
     def _misplaced(self) -> list[int]:
         """Return the rows that a look-up might not find: another key than theirs, a missing key, or a shared one."""
         kinds, count = self.types.tolist(), len(self)
-        wanted = np.fromiter((item_key(kind, bytes(self.ids.raw(row))) for row, kind in enumerate(kinds)), np.int64, count)
+        wanted = np.fromiter(
+            (item_key(kind, bytes(self.ids.raw(row))) for row, kind in enumerate(kinds)), np.int64, count
+        )
         found = np.full(count, -1, np.int64)
         found[self._key_rows] = self._keys
         once = np.bincount(self._key_rows, minlength=count) == 1

@@ -1,7 +1,7 @@
 """HMAC-SHA-256 (RFC 2104) of many messages under one key, in less than half of the standard library's time.
 
 `hmac.digest` looks the algorithm up and hashes the key anew for every message. Here both are done once, and so
-is what all messages begin with. tests/events/test_keyed_hash.py compares the two.
+is what all messages begin with. tests/test_keyed_hash.py compares the two.
 """
 
 from __future__ import annotations
@@ -22,13 +22,6 @@ class KeyedHash:
         block = (key if len(key) <= _BLOCK else hashlib.sha256(key).digest()).ljust(_BLOCK, b"\0")
         self._inner = hashlib.sha256(block.translate(_INNER) + beginning)
         self._outer = hashlib.sha256(block.translate(_OUTER))
-
-    def continued(self, beginning: bytes) -> KeyedHash:
-        """Return the hash of messages that go on with `beginning`."""
-        more = KeyedHash.__new__(KeyedHash)
-        more._inner, more._outer = self._inner.copy(), self._outer
-        more._inner.update(beginning)
-        return more
 
     def digest(self, rest: bytes) -> bytes:
         """Return the 32 bytes for the message that ends with `rest`."""
