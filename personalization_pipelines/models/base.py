@@ -1,7 +1,4 @@
-"""The contract of a model: what it is given, what it returns. numpy only: the server imports this too.
-
-A model type is one class that meets `Learner`: made from the website's parameters, it turns `TrainingData`
-into `Learned`. Saving, evaluating and publishing are the same for all of them and live elsewhere.
+"""What models answer with: lists of item rows. numpy only: the server imports this too.
 
 Every model learns in *rows*: positions in one `ItemIndex`. A model answers with lists of rows, best
 first, scores above 0, ties broken by the row (rows are in order of item type and item id).
@@ -10,13 +7,9 @@ first, scores above 0, ties broken by the row (rows are in order of item type an
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from personalization_pipelines.models.training_data import TrainingData
 
 Rows = NDArray[np.int32]
 Scores = NDArray[np.float32]
@@ -84,30 +77,6 @@ class Learned:
         """How many lists hold at least one item."""
         held = (part.lists.starts for part in (self.ranking, self.neighbours) if part is not None)
         return sum(int(np.count_nonzero(np.diff(starts))) for starts in held)
-
-
-class Learner(Protocol):
-    """One model type with its parameters."""
-
-    version: int
-    """Raised with every change of the code that changes what is learned; part of the fingerprint."""
-
-    features: tuple[str, ...]
-    """Names of the feature tables that this type reads."""
-
-    events: tuple[str, ...]
-    """Event types that this type learns from."""
-
-    hourly: bool
-    """True: what is learned depends on the hour of `as_of`; False: on its day only."""
-
-    def learn(self, data: TrainingData) -> Learned:
-        """Return what the model knows as of `data.day`.
-
-        The same data gives the same bytes. Lists hold only allowed rows, scores above 0, best first,
-        ties in order of the row; nobody's repetition within a day counts twice. No data: empty lists.
-        """
-        ...
 
 
 def site_key(item_type: int) -> str:

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personalization_pipelines.fingerprint import fingerprint
-from personalization_pipelines.models.base import Learned, Learner, Ranking, Rows
+from personalization_pipelines.models.base import Learned, Ranking, Rows
 from personalization_pipelines.models.latest import Latest
+from personalization_pipelines.models.learner import Learner
 from personalization_pipelines.models.metrics import DEPTH, Outcomes, outcomes, reach, summary
 from personalization_pipelines.models.popularity import PopularityLearner
 from personalization_pipelines.models.scoring import CONTEXT_ITEMS, PROFILE_ITEMS, recency_weights, score_neighbours

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from personalization_pipelines.errors import NotBuiltYet
-from personalization_pipelines.models.base import Learner
 from personalization_pipelines.models.editorial import BlacklistLearner, EditorialLearner
 from personalization_pipelines.models.item_knn import ItemKnnLearner
+from personalization_pipelines.models.learner import Learner
 from personalization_pipelines.models.neighbours import AlsoDidLearner
 from personalization_pipelines.models.popularity import PopularityLearner
 from personalization_pipelines.models.recently_added import RecentlyAddedLearner

@@ -16,8 +16,9 @@ from personalization_pipelines.build import Build
 from personalization_pipelines.errors import ConfigurationError
 from personalization_pipelines.fingerprint import fingerprint
 from personalization_pipelines.models.artifact import ModelArtifact, current_build, load_model, read_head, save_model
-from personalization_pipelines.models.base import Learned, Learner
+from personalization_pipelines.models.base import Learned
 from personalization_pipelines.models.evaluation import evaluate, questions, questions_fingerprint, target_event
+from personalization_pipelines.models.learner import Learner
 from personalization_pipelines.models.metrics import Drop, metric_drop
 from personalization_pipelines.models.read_features import feature_fingerprint, read_training_data
 from personalization_pipelines.models.registry import learner
