@@ -161,7 +161,8 @@ class Count:
 
 def count(home: Home, clients: Clients) -> Count:
     """Repair the log of a server that is dead, read it all, and compare."""
-    repair(home.log)
+    # a killed process counts as dead while threads of it still end, and with them its files and their locks
+    wait_for(lambda: bool(repair(home.log)) or all(segment.sealed for segment in segments(home.log)), 10)
     keys: Counter[int] = Counter()
     for segment in segments(home.log):
         for found in read_everything(segment.path):
