@@ -6,12 +6,10 @@ Imports stay inside the commands: `serve` must not pay for Dagster, `--help` for
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -277,7 +275,4 @@ def _run_import(home: Home, name: str, run: Callable[[Website, Any], Any]) -> No
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("PYTHONHASHSEED", "0")
     main()
-
-__all__ = ["Path", "main"]
