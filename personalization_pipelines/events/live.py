@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from personalization_pipelines.errors import ConfigurationError, LiveStoreUnavailable
 from personalization_pipelines.events import live_tables as tables
@@ -121,11 +120,15 @@ class LiveReader:
 
 
 def _source(url: sa.URL) -> tuple[Source, sa.Dialect]:
-    """Return how to read from `url`; PostgreSQL's driver is imported only where it is used."""
+    """Return how to read from `url`; a database's dialect and driver are imported only where it is used."""
     if url.get_backend_name() == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
         from personalization_pipelines.events.live_sqlite import SqliteSource
 
         return SqliteSource(str(url.database)), sqlite.dialect(paramstyle="named")
+    from sqlalchemy.dialects import postgresql
+
     try:
         from personalization_pipelines.events.live_postgres import PostgresSource
     except ModuleNotFoundError as error:

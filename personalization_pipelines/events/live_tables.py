@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 COUNTED_VIEWERS = 10_000
 VISITOR_LETTERS = "".join(sorted("-_" + string.digits + string.ascii_letters))  # base64url, in byte order
@@ -148,4 +151,11 @@ def delete_beyond(newest: int) -> sa.Delete:
 
 
 def _insert(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    """Return the insert of one dialect; only the one that is used is imported, for the server starts with this."""
+    if dialect == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
