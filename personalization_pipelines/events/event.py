@@ -15,6 +15,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     in the currency's fractional unit (ISO 4217). Absent numbers are None. `verified` tells, for what was done
     with a recommendation, whether the call was a link that this installation gave out. `quarantine` is the reason
     why the event, though acknowledged and kept, must not reach features and models; "" for a good one.
+    `source_visitor` is who a login moves to `visitor`, "" for any other event. `is_bot`: a robot did it.
     """
 
     website: str
@@ -41,6 +42,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     trigger: str = ""
     verified: bool | None = None
     quarantine: str = ""
+    source_visitor: str = ""
+    is_bot: bool = False
 
 
 encode = msgspec.json.Encoder().encode

@@ -35,6 +35,8 @@ EVENT_SCHEMA = pa.schema(
         ("language", pa.string()),
         ("trigger", pa.string()),
         ("verified", pa.bool_()),
+        ("source_visitor", pa.string()),
+        ("is_bot", pa.bool_()),  # null, as in imports and files from before the column: no robot
     ]
 )
 

@@ -85,7 +85,7 @@ def _write_events(directory: Path) -> None:
             "quantity": pa.array(chance.integers(1, 4, count).astype(np.int32)),
             "price_minor": pa.array(chance.integers(100, 9999, count)),
         }
-        for name in ("rating", "percentage", "categories", "segments"):
+        for name in set(EVENT_SCHEMA.names) - columns.keys():
             columns[name] = pa.nulls(count, EVENT_SCHEMA.field(name).type)
         table = pa.table([columns[name] for name in EVENT_SCHEMA.names], schema=EVENT_SCHEMA)
         pq.write_table(table, directory / f"events-{number}.parquet")

@@ -50,6 +50,8 @@ def test_a_purchase_becomes_the_lakes_row(home: Home, shop: Website, tmp_path: P
             "language": "",
             "trigger": "",
             "verified": None,
+            "source_visitor": "",
+            "is_bot": None,
         }
     ]
 

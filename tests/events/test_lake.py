@@ -266,7 +266,9 @@ def test_files_from_before_a_column_existed_are_merged_with_newer_ones(home: Hom
     write_log(home, [click(0)])
     ingest(home, shop)
     (old,) = event_files(home, shop)
-    pq.write_table(pq.read_table(old, partitioning=None).drop_columns(["trigger", "verified"]), old)
+    pq.write_table(
+        pq.read_table(old, partitioning=None).drop_columns(["trigger", "verified", "source_visitor", "is_bot"]), old
+    )
     for number, days in ((1, 0), (2, 1)):  # an older day's small files are merged
         write_log(home, [click(number, received_at=MONDAY + days * 86_400_000_000)])
         ingest(home, shop)
@@ -275,8 +277,8 @@ def test_files_from_before_a_column_existed_are_merged_with_newer_ones(home: Hom
     tables = [pq.read_table(path, partitioning=None) for path in paths]
     assert all(table.schema.equals(EVENT_SCHEMA) for table in tables)
     rows = [row for table in tables for row in table.to_pylist()]
-    assert [(row["item"], row["trigger"] or "", row["verified"]) for row in rows] == [
-        ("0", "", None),
-        ("1", "", None),
-        ("2", "", None),
+    assert [(row["item"], row["trigger"] or "", row["verified"], row["is_bot"]) for row in rows] == [
+        ("0", "", None, None),
+        ("1", "", None, False),
+        ("2", "", None, False),
     ]
