@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import Any, Literal
 
 from personalization_pipelines.currency import MAX_MINOR, fraction_digits
@@ -20,9 +21,9 @@ MAX_CATEGORY_CHARACTERS = 1024
 MAX_SEGMENTS = 100
 MAX_INT32 = 2**31 - 1
 
-_PRICE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,8})?)([A-Z]{3})")
+PRICE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,8})?)([A-Z]{3})")
 _NUMBER = re.compile(r"[0-9]{1,10}")
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}")
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}")
 
 Reader = Callable[[str, Sequence[str]], dict[str, Any]]
 """Takes a parameter's name (for the sentence) and its values, returns the fields of the event that it sets."""
@@ -64,12 +65,14 @@ def _one(name: str, values: Sequence[str]) -> str:
     return values[0]
 
 
-def _integer(field: str, lowest: int, highest: int) -> Reader:
-    return lambda name, values: {field: _bounded(name, _one(name, values), lowest, highest)}
+def read_integer(field: str, lowest: int, highest: int, name: str, values: Sequence[str]) -> dict[str, Any]:
+    """Read a whole number within bounds."""
+    return {field: _bounded(name, _one(name, values), lowest, highest)}
 
 
-def _name(field: str) -> Reader:
-    return lambda name, values: {field: parse_name(_one(name, values), name)}
+def read_name(field: str, name: str, values: Sequence[str]) -> dict[str, Any]:
+    """Read the name of something that a website has."""
+    return {field: parse_name(_one(name, values), name)}
 
 
 def _bounded(name: str, text: str, lowest: int, highest: int) -> int:
@@ -78,21 +81,24 @@ def _bounded(name: str, text: str, lowest: int, highest: int) -> int:
     return int(text)
 
 
-def _language(name: str, values: Sequence[str]) -> dict[str, Any]:
+def read_language(name: str, values: Sequence[str]) -> dict[str, Any]:
+    """Read a language code."""
     text = _one(name, values)
-    if not _LANGUAGE.fullmatch(text):
+    if not LANGUAGE.fullmatch(text):
         raise InvalidIdentifier(f"{name} {text[:40]!r}: expected a language code like eng-GB")
     return {"language": text}
 
 
-def _segments(name: str, values: Sequence[str]) -> dict[str, Any]:
+def read_segments(name: str, values: Sequence[str]) -> dict[str, Any]:
+    """Read ids with commas between them."""
     texts = [text for value in values for text in value.split(",") if text]
     if len(texts) > MAX_SEGMENTS:
         raise InvalidIdentifier(f"{name} with {len(texts)} ids: expected at most {MAX_SEGMENTS}")
     return {"segments": tuple(_bounded(name, text, 0, MAX_INT32) for text in texts)}
 
 
-def _categories(name: str, values: Sequence[str]) -> dict[str, Any]:
+def read_categories(name: str, values: Sequence[str]) -> dict[str, Any]:
+    """Read category paths; slashes around and between are made one."""
     if len(values) > MAX_CATEGORIES:
         raise InvalidIdentifier(f"{name} given {len(values)} times: expected at most {MAX_CATEGORIES}")
     for value in values:
@@ -102,10 +108,10 @@ def _categories(name: str, values: Sequence[str]) -> dict[str, Any]:
     return {"categories": tuple(dict.fromkeys(f"/{path}" for path in paths if path))}
 
 
-def _price(name: str, values: Sequence[str]) -> dict[str, Any]:
+def read_price(name: str, values: Sequence[str]) -> dict[str, Any]:
     """Read `12.45EUR` as 1245 and EUR: exact in the digits of ISO 4217, or refused."""
     text = _one(name, values)
-    match = _PRICE.fullmatch(text)
+    match = PRICE.fullmatch(text)
     if not match:
         raise InvalidIdentifier(f"{name} {text[:40]!r}: expected an amount and its currency, like 12.45EUR or 456JPY")
     digits = fraction_digits(match[2])
@@ -117,17 +123,17 @@ def _price(name: str, values: Sequence[str]) -> dict[str, Any]:
 
 
 _READERS: dict[str, Reader] = {
-    "segments": _segments,
-    "lang": _language,
-    "requestuuid": _name("request_uuid"),
-    "categorypath": _categories,
-    "percentage": _integer("percentage", 0, 100),
-    "rating": _integer("rating", 0, 100),
-    "quantity": _integer("quantity", 1, MAX_INT32),
-    "fullprice": _price,
-    "scenario": _name("scenario"),
-    "modelid": _name("model"),
-    "triggername": _name("trigger"),
+    "segments": read_segments,
+    "lang": read_language,
+    "requestuuid": partial(read_name, "request_uuid"),
+    "categorypath": read_categories,
+    "percentage": partial(read_integer, "percentage", 0, 100),
+    "rating": partial(read_integer, "rating", 0, 100),
+    "quantity": partial(read_integer, "quantity", 1, MAX_INT32),
+    "fullprice": read_price,
+    "scenario": partial(read_name, "scenario"),
+    "modelid": partial(read_name, "model"),
+    "triggername": partial(read_name, "trigger"),
 }
 _EVERYWHERE = ("segments", "lang", "requestuuid")
 _PLAIN = ("basket", "deletefrombasket", "wishlist", "deletefromwishlist", "owns", "blacklist")
