@@ -7,7 +7,9 @@ does nothing. The order
 in which a call may fail: size (414, 413), encoding (400), customer (404), method (405), the event itself
 (400, 401, 404, 501), the disk (503). A batch is one call: one append of all its records, or of none.
 
-No raw user id leaves this module: it is pseudonymised in `judge`, and nothing here logs a request.
+No raw user id leaves this module: it is pseudonymised in `judge`, and nothing here logs a request. The user
+agent tells whether a robot calls, and goes no further. A batch comes from a server: its user agent says nothing
+about visitors.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from personalization_pipelines.events.batch import MAX_BYTES, judge_batch
 from personalization_pipelines.events.event import encode
 from personalization_pipelines.events.judge import EVENT_WORDS, Call, Refuse, judge
 from personalization_pipelines.events.log import EventLog
+from personalization_pipelines.events.robots import is_robot, mark_robots
 from personalization_pipelines.events.rules import BATCH
 from personalization_pipelines.website import Website
 from serving.metrics import Metrics
@@ -126,8 +129,10 @@ class Tracker:
         decision = judge(Call(event, parts[4:], parameters), served.website, _now(), self._key)
         if isinstance(decision, Refuse):
             return self._refuse(decision, served.website)
-        self._log.append([encode(event) for event in decision.events])
         stored = decision.events
+        if is_robot(environ.get("HTTP_USER_AGENT", ""), served.website.events.bots.user_agents):
+            stored = mark_robots(stored)
+        self._log.append([encode(event) for event in stored])
         self._metrics.count("events_acknowledged", served.website.name, stored[0].event, amount=len(stored))
         if method == "GET" and _wants_image(environ.get("HTTP_ACCEPT", "")):
             return Answer(200, _PIXEL, PIXEL)

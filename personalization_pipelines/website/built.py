@@ -38,7 +38,6 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("content.export_hosts"),
     Unbuilt("content.sources.*.format", ("xml", "export")),
     Unbuilt("events.sources.*.format", ("xml", "export")),
-    Unbuilt("events.bots"),
     Unbuilt("retention.events"),
     Unbuilt("visitor_groups"),
     Unbuilt("segment_groups"),

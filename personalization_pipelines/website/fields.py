@@ -22,6 +22,9 @@ _CRON_RANGES = {
 }
 
 
+DEFAULT_ROBOTS = "default"
+MAX_ROBOT_PATTERNS, MAX_ROBOT_PATTERN_CHARACTERS = 100, 200
+
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -88,6 +91,39 @@ def category_path(text: str) -> str:
     return path
 
 
+def robot_patterns(value: object) -> tuple[str, ...]:
+    """Read which user agents are robots': `default`, `none`, or regular expressions (`default` may be among them)."""
+    if value in (DEFAULT_ROBOTS, "none"):
+        return (DEFAULT_ROBOTS,) if value == DEFAULT_ROBOTS else ()
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{str(value)[:60]!r} is neither `default` nor `none` nor a list of regular expressions")
+    if len(value) > MAX_ROBOT_PATTERNS:
+        raise ValueError(f"{len(value)} regular expressions are too many; expected at most {MAX_ROBOT_PATTERNS}")
+    return tuple(map(_robot_pattern, value))
+
+
+def _robot_pattern(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_ROBOT_PATTERN_CHARACTERS:
+        limit = f"a regular expression of 1 to {MAX_ROBOT_PATTERN_CHARACTERS} characters"
+        raise ValueError(f"{str(value)[:60]!r} is not {limit}")
+    try:
+        matches_nothing = re.compile(value).search("")
+    except re.error as error:
+        raise ValueError(f"{value[:60]!r} is not a regular expression: {error}") from None
+    if matches_nothing:
+        raise ValueError(f"{value[:60]!r} fits every user agent; every visitor would be a robot")
+    return value
+
+
+def event_rate(value: object) -> int | None:
+    """Read a number of events a minute; None for `none`."""
+    if value == "none":
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1_000_000:
+        raise ValueError(f"{str(value)[:60]!r} is neither a whole number from 1 to 1000000 nor `none`")
+    return value
+
+
 Span = Annotated[
     timedelta,
     _parsed(parse_span, timedelta),
@@ -121,3 +157,30 @@ Percentage = Annotated[
 CategoryPath = Annotated[str, AfterValidator(category_path)]
 Name = Annotated[str, AfterValidator(lambda text: parse_name(text))]
 ItemType = Annotated[int, AfterValidator(lambda number: int(parse_item_type(str(number))))]
+RobotPatterns = Annotated[
+    tuple[str, ...],
+    BeforeValidator(robot_patterns),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": [DEFAULT_ROBOTS, "none"]},
+                {
+                    "type": "array",
+                    "items": {"type": "string", "minLength": 1, "maxLength": MAX_ROBOT_PATTERN_CHARACTERS},
+                    "maxItems": MAX_ROBOT_PATTERNS,
+                },
+            ],
+            "description": "default, none, or regular expressions (default may be among them)",
+        }
+    ),
+]
+EventRate = Annotated[
+    int | None,
+    BeforeValidator(event_rate),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer", "minimum": 1, "maximum": 1_000_000}, {"const": "none"}],
+            "description": "a number of events, or none",
+        }
+    ),
+]

@@ -15,11 +15,14 @@ from personalization_pipelines.identifiers import (
     parse_website_name,
 )
 from personalization_pipelines.website.fields import (
+    DEFAULT_ROBOTS,
     CategoryPath,
     Cron,
+    EventRate,
     ItemType,
     Name,
     Percentage,
+    RobotPatterns,
     Span,
     Strict,
 )
@@ -55,12 +58,12 @@ class Content(Strict):
 
 
 class Bots(Strict):
-    """What marks an event as a robot's."""
+    """What marks an event as a robot's. Robots' events are kept, and count in no model and no statistic."""
 
-    user_agents: Literal["default"] = "default"
-    """Which list of robots' user agents is used."""
-    max_events_per_minute: Annotated[int, Field(ge=1)] = 60
-    """A visitor with more is a robot."""
+    user_agents: RobotPatterns = (DEFAULT_ROBOTS,)
+    """Robots' user agents: `default` (a well-kept list), `none`, or regular expressions, `default` among them."""
+    max_events_per_minute: EventRate = 60
+    """A visitor with more calls in a minute (deliveries and bought items aside) was a robot that day; or `none`."""
 
 
 class Events(Strict):
@@ -68,7 +71,7 @@ class Events(Strict):
 
     sources: list[Source] = []
     """Files with events."""
-    bots: Bots | None = None
+    bots: Bots = Bots()
     """What marks an event as a robot's."""
 
 
@@ -176,7 +179,7 @@ class Website(Strict):
     output_attributes: list[Annotated[str, Field(min_length=1)]] | None = None
     """What the open endpoint may return; without it, every nominal and text attribute."""
     category_from_clicks: bool = False
-    """Whether click events may add category paths to items."""
+    """Whether click events may add category paths to items: those that two visitors named."""
     event_weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] = DEFAULT_WEIGHTS
     """How much an event says about a visitor's taste; an event that is not named keeps its default."""
     content: Content = Content()
