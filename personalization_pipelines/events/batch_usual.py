@@ -1,0 +1,207 @@
+"""The usual events of a batch (one item, texts and whole numbers), made into records from templates.
+
+What differs between most events of a website is visitor, item and event id; all else that they say makes a shape,
+which is judged once and kept as the text around these three. A record made here is, byte for byte, the one that
+`judge` and `encode` would make (tests/events/test_batch_usual.py holds them together). Whatever is not usual,
+or is refused, is left to them.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from personalization_pipelines.errors import InvalidIdentifier
+from personalization_pipelines.events.batch_body import Sent
+from personalization_pipelines.events.event import Event, encode
+from personalization_pipelines.events.judge import undeclared
+from personalization_pipelines.events.links import LINKED
+from personalization_pipelines.events.rules import RULES
+from personalization_pipelines.events.signature import OVERRIDE
+from personalization_pipelines.events.visitors import Visitors
+from personalization_pipelines.identifiers import MAX_NUMERIC_ITEM, parse_item_type
+from personalization_pipelines.website import Website
+
+EVENT_ID = "event_id"
+PATH_NAMES = {"event": "event", "user": "user", "item_type": "type", "type": "type", "item": "item", "items": "item"}
+"""The fields of an object that a call has in its path, by any of their names."""
+JUDGED_NAMES = frozenset({OVERRIDE, "signature", "signature2", "sig"})
+"""Parameters of which only `judge` knows what they mean for an event."""
+
+VISITOR_SECONDS = 60.0
+"""For how long a user id is kept beside its visitor: batches of one minute are often of the same visitors."""
+MAX_VISITORS = 20_000
+MAX_REMEMBERED = 5_000
+MAX_SHAPE_BYTES = 1_000
+MAX_WEBSITES = 64
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+
+Judged = Callable[[int, list[str], list[str]], None]
+"""Appends the records of the event of this index, as texts, and the kind of each; or raises."""
+
+
+class Unusual(Exception):
+    """This event has to go through `judge`."""
+
+
+NOT_USUAL = (Unusual, InvalidIdentifier, KeyError, TypeError, AttributeError)
+"""What reading something unusual as if it was usual may raise."""
+
+
+class _Shape(NamedTuple):
+    """What events say that differ in time, visitor, item and event id only, as the text of their record around these:
+    `<before>"received_at":…,"time":…[,"visitor":"…"]<between>…<middle>[,"event_id":"…"]<after>`
+    """
+
+    before: str
+    between: str
+    middle: str
+    after: str
+    kind: str
+    several: bool
+
+
+class _Remembered(dict[Any, Any]):
+    """A dictionary that asks `read` for what it does not hold; it forgets all once it holds `most`.
+
+    What `read` raises is not remembered. May be used from several threads.
+    """
+
+    def __init__(self, read: Callable[[Any], Any], most: int = MAX_REMEMBERED) -> None:
+        super().__init__()
+        self._read, self._most = read, most
+
+    def __missing__(self, key: Any) -> Any:
+        value = self._read(key)
+        if len(self) >= self._most:
+            self.clear()
+        self[key] = value
+        return value
+
+
+class UsualEvents:
+    """Makes records of the usual events of one website, and remembers what it read for the next batch."""
+
+    def __init__(self, website: Website, key: bytes) -> None:
+        self.website = website
+        self._key = key
+        self._items = _Remembered(lambda text: _encode(website.item_id(text))[1:-1].decode())
+        self._fields = _Remembered(_read_one)
+        self._shapes = _Remembered(self._shape)
+        self._visitors, self._until = Visitors(website.customer_id, key), 0.0
+
+    def records(self, sent: Sequence[Sent], now: int, judged: Judged) -> tuple[list[bytes], list[str]]:
+        """Return the records of a batch and the kind of each, in their order; those of unusual events come of `judged`.
+
+        `now` in microseconds since 1970. `sent` is used up: its objects lose user, item and event id.
+        """
+        texts: list[str] = []
+        kinds: list[str] = []
+        visitors, items = self._recent_visitors(), self._items
+        shapes = _Remembered(lambda rest: _at(self._shapes[rest], now))
+        columns = [[one.pop(name, None) for one in sent] for name in ("user", "item", EVENT_ID)]
+        rests = _encode_lines(sent).split(b"\n")
+        for index, (user, item, event_id, rest) in enumerate(zip(*columns, rests, strict=False)):
+            try:
+                somebody, nobody, between, after, before_id, after_id, kind, several = shapes[rest]
+                if item.__class__ is int:
+                    if not 0 <= item <= MAX_NUMERIC_ITEM:
+                        raise Unusual
+                elif several and not item.isalnum():
+                    raise Unusual
+                else:
+                    item = items[item]
+                if event_id is not None:
+                    after = f"{before_id}{read_event_id(event_id)}{after_id}"
+                visitor = visitors[user if user.__class__ is str else _text(user)]
+                texts.append(f"{somebody}{visitor}{between}{item}{after}" if visitor else f"{nobody}{item}{after}")
+                kinds.append(kind)
+            except NOT_USUAL:
+                judged(index, texts, kinds)
+        return "\n".join(texts).encode().split(b"\n") if texts else [], kinds
+
+    def _recent_visitors(self) -> Visitors:
+        """Return the visitors of the last minute's users."""
+        now = time.monotonic()
+        if now > self._until or len(self._visitors) > MAX_VISITORS:
+            self._visitors, self._until = Visitors(self.website.customer_id, self._key), now + VISITOR_SECONDS
+        return self._visitors
+
+    def _shape(self, rest: bytes) -> _Shape:
+        """Return the shape of events that say this, without user, item and event id, in JSON."""
+        if len(rest) > MAX_SHAPE_BYTES:
+            raise Unusual
+        sent = msgspec.json.decode(rest)
+        word, kind = sent.pop("event"), sent.pop("item_type")
+        rule = RULES[word]
+        if rule.path not in ("item", "items") or (rule.required and rule.required not in sent):
+            raise Unusual
+        fields = {**rule.defaults, "verified": False if rule.name in LINKED else None}
+        for name, value in sent.items():
+            fields |= self._fields[word, name, value if value.__class__ is str else _text(value)]
+        item_type = parse_item_type(kind if kind.__class__ is str else _text(kind))
+        fields |= {"item_type": item_type, "quarantine": undeclared(item_type, self.website)}
+        event = Event(self.website.name, rule.name, 0, 0, "~visitor", item="~item", event_id="~id", **fields)
+        return _around(encode(event).decode(), rule.name, several=rule.path == "items")
+
+
+_kept: dict[tuple[str, bytes], UsualEvents] = {}
+
+
+def usual_events(website: Website, key: bytes) -> UsualEvents:
+    """Return what makes this website's usual records: the one of the batch before, unless the website has changed."""
+    kept = _kept.get((website.customer_id, key))
+    if kept is None or kept.website is not website:
+        if len(_kept) >= MAX_WEBSITES:
+            _kept.clear()
+        kept = _kept[website.customer_id, key] = UsualEvents(website, key)
+    return kept
+
+
+def read_event_id(text: str) -> str:
+    """Return the sender's own id of an event in lower case (InvalidIdentifier if it is no UUID)."""
+    if not _UUID.fullmatch(text.lower()):
+        raise InvalidIdentifier(f"event_id {text[:40]!r}: expected a UUID")
+    return text.lower()
+
+
+def _around(text: str, kind: str, *, several: bool) -> _Shape:
+    """Return the text around the marks; a quote inside of a text is escaped, so each mark is there once."""
+    before, text = text.split('"received_at":0,"time":0,"visitor":"~visitor"')
+    between, text = text.split('"item":"~item"')
+    middle, after = text.split(',"event_id":"~id"')
+    return _Shape(before, f'{between}"item":"', f'"{middle}', after, kind, several)
+
+
+def _at(shape: _Shape, now: int) -> tuple[str, str, str, str, str, str, str, bool]:
+    """Return the shape of events that arrive at `now`: the text before an item, if somebody and if nobody did it,
+    the text behind a visitor, behind the item, before and behind an event id; then kind and whether it may be several.
+    """
+    before, between, middle, after, kind, several = shape
+    arrived = f'{before}"received_at":{now},"time":{now}'
+    somebody, nobody = f'{arrived},"visitor":"', f"{arrived}{between}"
+    return somebody, nobody, f'"{between}', f"{middle}{after}", f'{middle},"event_id":"', f'"{after}', kind, several
+
+
+def _read_one(key: tuple[str, str, str]) -> dict[str, Any]:
+    """Return the fields that one parameter of one kind of event sets."""
+    word, name, text = key
+    if name in JUDGED_NAMES or name in PATH_NAMES or name != name.lower() or not text:
+        raise Unusual
+    parameters = RULES[word].parameters
+    return parameters[name](name, [text]) if name in parameters else {}
+
+
+def _text(value: Any) -> str:
+    """Return a whole number as the text it would be in a URL, also that of an item; Unusual for anything else."""
+    if value.__class__ is int and 0 <= value <= MAX_NUMERIC_ITEM:
+        return str(value)
+    raise Unusual

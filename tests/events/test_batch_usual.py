@@ -1,0 +1,184 @@
+"""Records made from templates are those of judging each event alone, byte for byte; so are the refusals."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from personalization_pipelines.events import batch_usual
+from personalization_pipelines.events.batch import Batch, judge_batch
+from personalization_pipelines.events.batch_usual import MAX_SHAPE_BYTES, UsualEvents, usual_events
+from personalization_pipelines.events.event import decode, encode
+from personalization_pipelines.events.judge import RULES, Call, Refuse, judge
+from personalization_pipelines.website import Website
+from tests.conftest import make_website
+
+KEY = b"k" * 32
+NOW = 1_700_000_000_000_000
+NUMERIC, ALPHANUMERIC = make_website(), make_website(item_ids="alphanumeric")
+CLICK = {"event": "click", "user": "ann", "item_type": 1, "item": 5}
+ID = "0b6c0b6c-0b6c-4b6c-8b6c-0b6c0b6c0b6c"
+
+
+def alone(sent: dict[str, Any], website: Website) -> list[tuple[str, bytes]] | Refuse:
+    """What the call that says the same is stored as, written without any of the batch's own code."""
+    texts = {name: [str(value)] for name, value in sent.items() if value not in (None, "")}
+    word, user, kind, item = (texts.pop(name, [""])[0] for name in ("event", "user", "item_type", "item"))
+    place = [] if RULES[word].path == "user" else [kind, item]
+    event_id = texts.pop("event_id", [""])[0]
+    if event_id.lower() not in ("", ID):
+        return Refuse(400, "", f"event_id {event_id!r}: expected a UUID")
+    decision = judge(Call(word, [user, *place], texts, event_id.lower()), website, NOW, KEY)
+    if isinstance(decision, Refuse):
+        return decision
+    return [(event.event, encode(event)) for event in decision.events]
+
+
+def one_by_one(sent: list[dict[str, Any]], website: Website) -> list[tuple[str, bytes]] | str:
+    """What a batch is stored as; or the sentence with which it is refused."""
+    made: list[tuple[str, bytes]] = []
+    for position, one in enumerate(sent, 1):
+        stored = alone(one, website)
+        if isinstance(stored, Refuse):
+            return f"event {position} of the batch: {stored.detail}"
+        made += stored
+    return made
+
+
+def together(sent: list[dict[str, Any]], website: Website) -> list[tuple[str, bytes]] | str:
+    """The same by `judge_batch`."""
+    batch = judge_batch(json.dumps(sent, ensure_ascii=False).encode(), website, NOW, KEY)
+    if isinstance(batch, Refuse):
+        return batch.detail
+    kinds = [decode(record).event for record in batch.records]
+    assert batch.counts == Counter(kinds)
+    return list(zip(kinds, batch.records, strict=True))
+
+
+BUILT = sorted(word for word, rule in RULES.items() if rule.path in ("item", "items"))
+USERS = st.one_of(
+    st.sampled_from(["ann", "bob", "", "not_defined", "~" + "b" * 21 + "A", None, 7]), st.text(max_size=9)
+)
+ITEMS = st.one_of(
+    st.integers(0, 30), st.sampled_from(["5", "007", "5,6", "x", "", None, -1, 2**63 - 1, 2**63, "~item", "ä\t"])
+)
+PARAMETERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "quantity": st.sampled_from([1, "3", 0, "x"]),
+        "fullprice": st.sampled_from(["12.45EUR", "456JPY", "1.234EUR"]),
+        "rating": st.sampled_from([0, 50, "100", 101]),
+        "percentage": st.sampled_from([10, "x"]),
+        "lang": st.sampled_from(["eng-GB", "", None, "?"]),
+        "segments": st.sampled_from(["1,2", 7]),
+        "scenario": st.sampled_from(["home", "a b"]),
+        "categorypath": st.sampled_from(["/A/B", '/"item":"~item"', ',"event_id":"~id"', "/ä\u2028"]),
+        "event_id": st.sampled_from([ID, ID.upper(), "1", "", None, ID + "0"]),
+        "sig": st.just("x"),
+        "overridetimestamp": st.just("2012-01-01T11:00:00"),
+        "anything": st.one_of(st.text(max_size=5), st.integers(0, 9)),
+    },
+)
+SENT = st.builds(
+    lambda word, user, kind, item, more: {"event": word, "user": user, "item_type": kind, "item": item, **more},
+    st.sampled_from([*BUILT, "click", "buy", "rendered"]), USERS, st.sampled_from([1, 2, "2", 9, 0]), ITEMS, PARAMETERS,
+)  # fmt: skip
+FORBIDDEN = set(map(chr, (*range(32), 127))) | {"\\"}
+
+
+def is_text(sent: dict[str, Any]) -> bool:
+    """Whether no text of it is refused for its characters alone, which a body is as a whole."""
+    return not any(FORBIDDEN & set(value) for value in sent.values() if isinstance(value, str))
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(SENT.filter(is_text), max_size=6), st.booleans())
+def test_a_batch_is_stored_and_refused_as_its_events_are_alone(sent: list[dict[str, Any]], numeric: bool) -> None:
+    website = NUMERIC if numeric else ALPHANUMERIC
+    expected = one_by_one(sent, website)
+    assert together(sent, website) == expected
+    assert together(sent, website) == expected  # with what was remembered of the first time
+
+
+@pytest.mark.parametrize("word", BUILT)
+def test_every_kind_of_event_has_a_shape(word: str) -> None:
+    """The usual event of each kind does not need `judge`."""
+    sent: dict[str, Any] = {"event": word, "user": "ann", "item_type": 1, "item": 5, "lang": "eng-GB", "event_id": ID}
+    if required := RULES[word].required:
+        sent[required] = 50
+    records, kinds = UsualEvents(NUMERIC, KEY).records([dict(sent)], NOW, never)
+    assert list(zip(kinds, records, strict=True)) == alone(sent, NUMERIC)
+
+
+def never(index: int, texts: list[str], kinds: list[str]) -> None:
+    """Fails the test."""
+    raise AssertionError(f"event {index} was judged alone")
+
+
+def test_the_time_of_each_batch_is_its_own() -> None:
+    for now in (NOW, NOW + 1):
+        batch = judge_batch(json.dumps([CLICK]).encode(), NUMERIC, now, KEY)
+        assert isinstance(batch, Batch)
+        assert [(decode(record).received_at, decode(record).time) for record in batch.records] == [(now, now)]
+
+
+def test_a_changed_website_is_read_anew() -> None:
+    before, after = make_website(), make_website(item_types={9: "film"})
+    assert usual_events(before, KEY) is usual_events(before, KEY)
+    for website, quarantined in ((before, True), (after, False), (before, True)):
+        batch = judge_batch(json.dumps([{**CLICK, "item_type": 9}]).encode(), website, NOW, KEY)
+        assert isinstance(batch, Batch)
+        assert bool(decode(batch.records[0]).quarantine) is quarantined
+
+
+def test_another_key_gives_another_visitor() -> None:
+    batches = [judge_batch(json.dumps([CLICK]).encode(), NUMERIC, NOW, key) for key in (KEY, b"x" * 32)]
+    visitors = {decode(record).visitor for batch in batches if isinstance(batch, Batch) for record in batch.records}
+    assert len(visitors) == 2
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_usual, "MAX_VISITORS", 100)
+    usual = UsualEvents(ALPHANUMERIC, KEY)
+    for number in range(40):
+        many = [
+            {**CLICK, "user": f"u{number}.{n}", "item": f"i{number}.{n}", "more": f"{number}.{n}"} for n in range(300)
+        ]
+        records, _ = usual.records(many, NOW, never)
+        assert len(records) == 300
+    assert sizes(usual) == {"_items": True, "_fields": True, "_shapes": True, "_visitors": True}
+
+
+def sizes(usual: UsualEvents) -> dict[str, bool]:
+    """Which of its memories are within their bounds."""
+    bounds = {"_items": 5_000, "_fields": 5_000, "_shapes": 5_000, "_visitors": 400}
+    return {name: 0 < len(getattr(usual, name)) <= most for name, most in bounds.items()}
+
+
+def test_a_long_event_is_stored_but_not_remembered() -> None:
+    sent = {**CLICK, "more": "x" * MAX_SHAPE_BYTES}
+    body = json.dumps([sent]).encode()
+    batch = judge_batch(body, NUMERIC, NOW, KEY)
+    assert isinstance(batch, Batch)
+    assert list(zip(batch.counts, batch.records, strict=True)) == alone(sent, NUMERIC)
+    assert not any("more" in str(rest) for rest in usual_events(NUMERIC, KEY)._shapes if len(rest) > MAX_SHAPE_BYTES)
+
+
+def test_users_are_forgotten_within_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = UsualEvents(NUMERIC, KEY)
+    usual.records([dict(CLICK)], NOW, never)
+    assert "ann" in usual._visitors
+    monkeypatch.setattr("time.monotonic", lambda: usual._until + 1)
+    usual.records([{**CLICK, "user": "bob"}], NOW, never)
+    assert set(usual._visitors) == {"bob"}
+
+
+def test_a_quote_in_an_item_id_is_escaped() -> None:
+    batch = judge_batch(json.dumps([{**CLICK, "item": 'a"b', "event_id": ID}]).encode(), ALPHANUMERIC, NOW, KEY)
+    assert isinstance(batch, Batch)
+    assert [decode(record).item for record in batch.records] == ['a"b']
