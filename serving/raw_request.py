@@ -7,8 +7,7 @@ comes from WSGI already percent-decoded (PEP 3333), so an encoded slash is a sla
 from __future__ import annotations
 
 import re
-import threading
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from werkzeug.exceptions import (
@@ -16,16 +15,14 @@ from werkzeug.exceptions import (
     LengthRequired,
     RequestEntityTooLarge,
     RequestURITooLarge,
-    ServiceUnavailable,
     UnsupportedMediaType,
 )
 
+from serving.bodies import Bodies
+
 MAX_URL_BYTES = 8192
 FORM = "application/x-www-form-urlencoded"
-MAX_BODIES_AT_ONCE = 16
-"""Half of the server's threads: a body that arrives slowly keeps one, and requests without a body need the rest."""
-BODY_PATIENCE = 0.05
-_BODIES = threading.BoundedSemaphore(MAX_BODIES_AT_ONCE)
+_BODIES = Bodies()
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
@@ -49,7 +46,7 @@ def parse_parameters(environ: dict[str, Any], max_body: int) -> dict[str, list[s
     """Return the parameters of query and form body: lower-case name to its values, in order.
 
     Empty and doubled `&` and empty values count as not given. 400 malformed, 415 body that is no form,
-    411, 413 and 503 as `read_body` says.
+    408, 411, 413 and 503 as `read_body` says.
     """
     parameters: dict[str, list[str]] = {}
     if query := environ.get("QUERY_STRING"):
@@ -65,7 +62,7 @@ def read_body(environ: dict[str, Any], limit: int) -> bytes:
     """Return the request's body of at most `limit` bytes.
 
     413 beyond the limit; 411 without a length, for then a body that broke off would look like a whole one;
-    400 if it did break off; 503 while too many bodies are being received.
+    400 if it did break off; 408 and 503 as `Bodies` says.
     """
     declared = environ.get("CONTENT_LENGTH") or "0"
     if "HTTP_TRANSFER_ENCODING" in environ:
@@ -77,19 +74,10 @@ def read_body(environ: dict[str, Any], limit: int) -> bytes:
         raise RequestEntityTooLarge(f"body of {length} bytes: expected at most {limit}.")
     if not length:
         return b""
-    body = _receive(environ["wsgi.input"], length)
+    body = _BODIES.receive(environ["wsgi.input"], length)
     if len(body) < length:
         raise BadRequest(f"body of {len(body)} bytes: expected {length}, as Content-Length says.")
     return body
-
-
-def _receive(stream: BinaryIO, length: int) -> bytes:
-    if not _BODIES.acquire(timeout=BODY_PATIENCE):
-        raise ServiceUnavailable("the server is receiving as many bodies as it can: send again later.", retry_after=1)
-    try:
-        return stream.read(length)
-    finally:
-        _BODIES.release()
 
 
 def checked(raw: str, what: str) -> str:

@@ -11,6 +11,7 @@ import gc
 import logging
 import multiprocessing.util
 import os
+import resource
 import socket
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,11 @@ THREADS = 8
 STOP_SECONDS = 3
 HEADER_SECONDS = 10
 MAX_HEADER_BYTES = 64 * 1024
+CONNECTIONS = 4096
+"""Open connections of a worker, also those that send nothing (they are closed after `HEADER_SECONDS`). One costs a
+descriptor and, while its headers arrive, at most `MAX_HEADER_BYTES`; who comes when all are taken waits."""
+OTHER_FILES = 512
+"""Descriptors of a worker that are no connections: segments, publications, the live store."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +62,7 @@ def serve(home: Home, *, host: str = "127.0.0.1", port: int = 8080, workers: int
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=MAX_HEADER_BYTES),
         websockets=False,
+        backpressure=_connections(),
         log_access=False,
         log_level=LogLevels.error,
         respawn_failed_workers=True,
@@ -82,6 +89,16 @@ def load_app(home: Home, shop: str | None, parent: int) -> Flask:
     multiprocessing.util.Finalize(None, services.log.close, exitpriority=10)
     gc.freeze()  # what was imported stays: the collector need not look at it again
     return app
+
+
+def _connections() -> int:
+    """Allow this process and its workers as many open files as they may have; return how many may be connections."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + OTHER_FILES
+    if 0 <= allowed < wanted:
+        allowed = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+    return CONNECTIONS if allowed < 0 else max(1, min(CONNECTIONS, allowed - OTHER_FILES))
 
 
 def _require(home: Home, host: str, port: int) -> None:

@@ -7,9 +7,7 @@ import io
 import json
 import logging
 import os
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -26,7 +24,6 @@ from personalization_pipelines.events.log import Disk, EventLog, SegmentLog, rea
 from personalization_pipelines.events.signature import md5_signature
 from personalization_pipelines.identifiers import pseudonym
 from serving import problems
-from serving.raw_request import MAX_BODIES_AT_ONCE
 from serving.tracking import MAX_BODY_BYTES, PIXEL, tracking_blueprint
 from tests.benchmarks.tracking_server import KEY, OneWebsite
 from tests.conftest import make_website
@@ -299,30 +296,6 @@ def test_a_signed_event_of_the_past_is_stored_at_its_time(client: FlaskClient, t
     assert_problem(client.get(path + signature[::-1]), 401, "signature does not fit")
     (event,) = stored(tmp_path)
     assert (event.time, event.quantity) == (1_325_412_000_000_000, 2)
-
-
-def test_slow_bodies_leave_threads_for_requests_without_one(log: SegmentLog, tmp_path: Path) -> None:
-    class SlowBody(io.RawIOBase):
-        def read(self, size: int = -1) -> bytes:
-            reading.release()
-            assert go_on.wait(20)
-            return b"lang=eng-GB"
-
-    reading, go_on = threading.Semaphore(0), threading.Event()
-    app = make_app(log)
-    slow = {"wsgi.input": SlowBody(), "CONTENT_LENGTH": "11", "CONTENT_TYPE": "application/x-www-form-urlencoded"}
-    with ThreadPoolExecutor(MAX_BODIES_AT_ONCE) as pool:
-        waiting = [
-            pool.submit(raw, app, b"/api/00001/click/slow/1/5", b"", "POST", **slow) for _ in range(MAX_BODIES_AT_ONCE)
-        ]
-        for _ in waiting:
-            assert reading.acquire(timeout=20)
-        status, headers, _ = raw(app, b"/api/00001/click/ann/1/5", b"", "POST", **slow)
-        assert (status, headers["retry-after"]) == (503, "1")
-        assert raw(app, b"/api/00001/click/ann/1/5", b"")[0] == 204
-        go_on.set()
-        assert {one.result(20)[0] for one in waiting} == {204}
-    assert len(stored(tmp_path)) == MAX_BODIES_AT_ONCE + 1
 
 
 def test_a_failing_disk_is_told_and_nothing_is_acknowledged_any_more(
