@@ -2,7 +2,8 @@
 
 One process a host, `python -m personalization_pipelines.events.follower`, started and watched by `serve`. It keeps
 its place in the store itself, so it may be killed at any moment: nothing is lost, and a repetition changes nothing.
-While the store is away it tries again for as long as it takes; tracking does not notice.
+While the store is away it tries again for as long as it takes; tracking does not notice. A SQLite file that was
+deleted or is damaged is made again from all segments that are kept; what is older is in the publications.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from datetime import timedelta
 
 import msgspec
 
-from personalization_pipelines.errors import LiveStoreUnavailable
+from personalization_pipelines.errors import CorruptData, LiveStoreUnavailable
 from personalization_pipelines.events.event import Event, decode
-from personalization_pipelines.events.live_store import SHARES, VIEW_MICROSECONDS, LiveStore
+from personalization_pipelines.events.live_store import SHARES, VIEW_MICROSECONDS, LiveStore, discard
 from personalization_pipelines.events.tail import Position, Span, Tail
 from personalization_pipelines.home import Home
 
@@ -50,8 +51,12 @@ def follow(home: Home, stop: threading.Event, *, retention: Retention = dict, po
             try:
                 for _ in _rounds(home, retention, stop, poll):
                     retry = FIRST_RETRY
-            except LiveStoreUnavailable as error:
-                _log.warning("%s; next try in %.1f s", error, retry)
+            except (LiveStoreUnavailable, CorruptData) as error:
+                if isinstance(error, CorruptData):
+                    discard(home.live_database)
+                    _log.error("%s; it was removed and is made again from the event log", error)
+                else:
+                    _log.warning("%s; next try in %.1f s", error, retry)
                 stop.wait(retry)
                 retry = min(2 * retry, LONGEST_RETRY)
 
@@ -61,6 +66,7 @@ def _rounds(home: Home, retention: Retention, stop: threading.Event, poll: float
     follower = Follower(home, LiveStore(home.live_database), retention)
     try:
         while not stop.is_set():
+            follower.check()
             applied = follower.apply_unread()
             follower.forget_when_due()
             yield applied
@@ -79,6 +85,10 @@ class Follower:
         self._tail = Tail(home.log)
         self._positions = store.positions()
         self._share, self._next_share, self._next_views = 0, 0.0, 0.0
+
+    def check(self) -> None:
+        """Raise where the store's file was deleted (LiveStoreUnavailable) or is damaged (CorruptData)."""
+        self._store.check()
 
     def apply_unread(self) -> int:
         """Apply one batch of what is unread, about 20,000 records; return how many, 0 if there was nothing."""

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from personalization_pipelines.errors import LiveStoreUnavailable
+from personalization_pipelines.events.live_file import inodes_of, is_damage, report_damage
 
 BUSY_SECONDS = 0.01
 STEPS_BETWEEN_LOOKS = 10_000  # virtual machine steps; some 0.1 ms
@@ -22,10 +23,10 @@ LOOK_SECONDS = 1.0
 
 
 class _Connection(threading.local):
-    """This thread's connection: the file it belongs to, and until when the running query may take."""
+    """This thread's connection: the files it belongs to, and until when the running query may take."""
 
     opened: sqlite3.Connection | None = None
-    inode: int = 0
+    inodes: tuple[int, int] | None = None
     looked: float = 0.0
     until: float = 0.0
 
@@ -50,6 +51,8 @@ class SqliteSource:
             if "no such table" in str(error):
                 return []
             self.close()
+            if is_damage(error):
+                report_damage(self._path)
             raise LiveStoreUnavailable(f"{self._path}: {error}") from error
 
     def close(self) -> None:
@@ -63,14 +66,13 @@ class SqliteSource:
         now = time.monotonic()
         if own.opened and now - own.looked < LOOK_SECONDS:
             return own.opened
-        try:
-            inode = self._path.stat().st_ino
-        except FileNotFoundError:
+        inodes = inodes_of(self._path)
+        if inodes is None:
             self.close()
             return None
-        if own.opened is None or inode != own.inode:
+        if own.opened is None or inodes != own.inodes:
             self.close()
-            own.opened, own.inode = self._open(own), inode
+            own.opened, own.inodes = self._open(own), inodes
         own.looked = now
         return own.opened
 

@@ -11,14 +11,16 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from personalization_pipelines.errors import LiveStoreUnavailable
+from personalization_pipelines.errors import CorruptData, LiveStoreUnavailable
 from personalization_pipelines.events import live_tables as tables
 from personalization_pipelines.events.event import Event
 from personalization_pipelines.events.live_bulk import write_rows
+from personalization_pipelines.events.live_file import LiveFile, is_damage
 from personalization_pipelines.events.live_url import parse_live_url
 from personalization_pipelines.events.tail import Position
 
@@ -51,18 +53,41 @@ _log = logging.getLogger(__name__)
 class LiveStore:
     """Writes the live store at `url`; one at a time. Makes the tables that do not exist yet.
 
-    Every method raises LiveStoreUnavailable while the database is away; nothing was changed then.
+    Every method raises LiveStoreUnavailable while the database is away; nothing was changed then. CorruptData
+    means that the SQLite file is damaged: `discard` it and begin again.
     """
 
     def __init__(self, url: str) -> None:
+        self._file = _file(url)
+        if self._file:
+            self._file.prepare()
         self._engine = _engine(parse_live_url(url))
         self._dialect = self._engine.dialect.name
         self._insert_events = tables.insert_events(self._dialect)
         self._upsert_views = tables.upsert_views(self._dialect)
         self._upsert_positions = tables.upsert_positions(self._dialect)
         self._delete_beyond = tables.delete_beyond(NEWEST_PER_VISITOR)
-        with self._transaction() as connection:
-            tables.metadata.create_all(connection)
+        try:
+            with self._transaction() as connection:
+                tables.metadata.create_all(connection)
+        except BaseException:
+            self._engine.dispose()
+            raise
+        if self._file:
+            self._file.opened()
+
+    def check(self) -> None:
+        """Look at the SQLite file: LiveStoreUnavailable if it lost its name, CorruptData if a reader's report holds."""
+        if not self._file:
+            return
+        if not self._file.is_current():
+            raise LiveStoreUnavailable(f"{self._file.path} was deleted or replaced while it was open")
+        if self._file.is_suspected():
+            with self._transaction() as connection:
+                found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+            if found != "ok":
+                raise CorruptData(f"{self._file.path}: {found}")
+            self._file.acquit()
 
     def positions(self) -> dict[str, Position]:
         """Return up to where each writer's segments have been applied."""
@@ -115,6 +140,8 @@ class LiveStore:
     def close(self) -> None:
         """Close the connection."""
         self._engine.dispose()
+        if self._file:
+            self._file.let_go()
 
     def _apply(self, batch: Sequence[Event], positions: Mapping[str, Position]) -> None:
         known = [event for event in batch if event.visitor and not event.quarantine]
@@ -145,6 +172,8 @@ class LiveStore:
         except (sa.exc.DataError, sa.exc.IntegrityError):
             raise
         except sa.exc.SQLAlchemyError as error:
+            if is_damage(error.__cause__):
+                raise CorruptData(f"the live store is damaged: {error.__cause__}") from error
             raise LiveStoreUnavailable(f"the live store can not be written: {error}") from error
 
 
@@ -157,6 +186,17 @@ def _views(events: Sequence[Event]) -> list[tuple[Any, ...]]:
             key = (event.website, event.item_type, event.item, event.visitor)
             views[key] = max(views.get(key, 0), event.time)
     return sorted((*key, last_time) for key, last_time in views.items())
+
+
+def discard(url: str) -> None:
+    """Throw a damaged SQLite store away, after it was closed; the follower makes it again from the log."""
+    if file := _file(url):
+        file.discard()
+
+
+def _file(url: str) -> LiveFile | None:
+    parsed = parse_live_url(url)
+    return LiveFile(Path(str(parsed.database))) if parsed.get_backend_name() == "sqlite" else None
 
 
 def _engine(url: sa.URL) -> sa.Engine:

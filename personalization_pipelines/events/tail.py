@@ -29,7 +29,10 @@ from personalization_pipelines.events.segments import (
     segments,
 )
 
-CLOCK_GRAIN = 0.1  # seconds; a directory changed twice within the file system's clock tick shows one mtime
+CLOCK_GRAIN = 0.1
+"""Seconds. A directory that changes twice within one tick of the file system's clock shows one mtime, so a listing
+counts only once the mtime has stood still for longer than a tick. Measured with the monotonic clock: the file
+system's may be another machine's, and either may be set."""
 
 
 class Position(NamedTuple):
@@ -65,7 +68,8 @@ class Tail:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._listed_at = -1
+        self._changed, self._since = -1, 0.0
+        self._settled = False
         self._listing: dict[str, list[Segment]] = {}
 
     def unread(self, positions: Mapping[str, Position], limit: int = 10_000) -> Iterator[Span]:
@@ -89,10 +93,12 @@ class Tail:
             changed = self._directory.stat().st_mtime_ns
         except FileNotFoundError:
             return {}
-        if changed != self._listed_at:
-            settled = time.time() - changed / 1e9 > CLOCK_GRAIN
+        if changed != self._changed:
+            self._changed, self._since, self._settled = changed, time.monotonic(), False
+        if not self._settled:
+            settled = time.monotonic() - self._since > CLOCK_GRAIN
             self._listing = _listing(self._directory)
-            self._listed_at = changed if settled else -1
+            self._settled = settled
         return self._listing
 
 
