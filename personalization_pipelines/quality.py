@@ -15,19 +15,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
+from personalization_pipelines.beside import beside
 from personalization_pipelines.checks import CheckReport, CheckRow
 from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.expectations import ROW_COUNT, SHOWN_VALUES, prepare, validated
+from personalization_pipelines.expectations import ROW_COUNT, SHOWN_VALUES, validated
 from personalization_pipelines.features.contracts import DUCKDB_TYPES, Column, Contract, Expectation
 from personalization_pipelines.features.engine import quoted
 
-__all__ = ["CheckReport", "CheckRow", "check_daily_share", "check_rejected", "check_table", "prepare"]
+__all__ = ["CheckReport", "CheckRow", "check_daily_share", "check_rejected", "check_table"]
 
-SAMPLE_ROWS = 10_000
 LEAST_DAYS = 7
 """Days of events before a day can be compared with the usual one."""
 
@@ -45,13 +44,12 @@ def check_table(name: str, contract: Contract, path: Path) -> CheckReport:
         shape = _shape(contract, {row[0]: row[1] for row in found})
         if not all(row.ok for row in shape):
             return CheckReport(name, tuple(shape))
-        sample, total = _sample(connection, contract, path)
-        with ThreadPoolExecutor(1) as beside:  # DuckDB counts while Great Expectations, which is all Python, looks
-            counted = beside.submit(_guards, connection.cursor(), contract, path)
-            expected = validated(name, contract, sample)
+        with ThreadPoolExecutor(1) as threads:  # DuckDB counts while Great Expectations looks, beside
+            counted = threads.submit(_guards, connection.cursor(), contract, path)
+            expected = beside.call(validated, name, contract, path)
             guards = counted.result()
-    note = f"{total:,} rows; Great Expectations on {len(sample):,} of them"
-    return CheckReport(name, (*shape, *_merged(guards, expected)), note)
+    note = f"{expected.total:,} rows; Great Expectations on {expected.sampled:,} of them"
+    return CheckReport(name, (*shape, *_merged(guards, expected.rows)), note)
 
 
 def check_rejected(accepted: int, rejected: int, max_rejected: float) -> CheckReport:
@@ -197,20 +195,6 @@ def _shown(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[str, ...]
 
 def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
-
-
-def _sample(connection: duckdb.DuckDBPyConnection, contract: Contract, path: Path) -> tuple[Any, int]:
-    """Return every k-th row as a pandas frame, k as small as `SAMPLE_ROWS` allows, and the number of all rows.
-
-    The same rows for the same table. Without lists: GX hashes every value it meets, which for lists costs
-    seconds; SQL counts them.
-    """
-    ((total,),) = connection.execute(f"select count(*) from read_parquet({quoted(path)})").fetchall()  # noqa: S608 - a path of ours, quoted
-    step = max(1, -(-total // SAMPLE_ROWS))
-    columns = ", ".join(f'"{name}"' for name, column in contract.columns.items() if not column.is_list)
-    rows = f"read_parquet({quoted(path)}, file_row_number = true)"
-    sample = connection.execute(f"select {columns} from {rows} where file_row_number % {step} = 0").df()  # noqa: S608 - names of contracts.yml
-    return sample, total
 
 
 def _merged(whole: Sequence[CheckRow], sampled: Sequence[CheckRow]) -> list[CheckRow]:

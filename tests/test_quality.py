@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.features.contracts import Contract
 from personalization_pipelines.features.sql_models import check_feature, feature_names, run_all
 from personalization_pipelines.home import Home
-from personalization_pipelines.quality import CheckReport, check_daily_share, check_rejected, check_table, prepare
+from personalization_pipelines.quality import CheckReport, check_daily_share, check_rejected, check_table
 from personalization_pipelines.website import Website
 from tests.features.tables import events_table, items_table, random_events, write_lake
 
@@ -195,10 +194,3 @@ def test_days_without_any_event_count_as_zero_and_today_does_not_count() -> None
 def test_a_young_website_passes_and_the_report_says_why() -> None:
     report = check_daily_share(days(1, 2, 3), TODAY, 0.3)
     assert report.note == "2 full days before yesterday; the daily share is compared from 7 on"
-
-
-def test_great_expectations_can_be_prepared_beside_a_check(tmp_path: Path) -> None:
-    with ThreadPoolExecutor(2) as pool:
-        preparing = [pool.submit(prepare) for _ in range(2)]
-        assert checked(tmp_path).passed
-        assert [one.result() for one in preparing] == [None, None]

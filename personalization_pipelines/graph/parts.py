@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from personalization_pipelines.beside import beside
 from personalization_pipelines.build import Build
 from personalization_pipelines.errors import PermanentError, TransientError
 from personalization_pipelines.home import Home
@@ -137,8 +138,9 @@ def check_result(report: CheckReport, name: str | None = None) -> dg.AssetCheckR
     )
 
 
-def image(png: bytes, title: str) -> dg.MetadataValue:
-    """Return a plot as Markdown with the picture inside."""
+def image(plot: Callable[..., bytes], *numbers: object, title: str) -> dg.MetadataValue:
+    """Return a plot (one of graph/plots.py) as Markdown with the picture inside."""
+    png = beside.call(plot, *numbers, title)
     return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 

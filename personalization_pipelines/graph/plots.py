@@ -1,4 +1,8 @@
-"""Small pictures for Dagit, where a person would rather look than read. Numbers in, PNG bytes out."""
+"""Small pictures for Dagit, where a person would rather look than read. Numbers in, PNG bytes out.
+
+`parts.image` draws them in the process beside the build. Margins are fixed: to find them for each picture
+(a constrained layout) takes as long as the picture itself.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,11 @@ if TYPE_CHECKING:  # matplotlib costs 0.3 s and is needed only where something i
     from matplotlib.figure import Figure
 
 INK, ACCENT, GRID = "#1f2933", "#0b7285", "#d9e2ec"
+
+
+def prepare() -> None:
+    """Import matplotlib and draw once, which finds its fonts."""
+    popularity_curve([1.0, 0.5], "")
 
 
 def popularity_curve(scores: list[float], title: str) -> bytes:
@@ -30,7 +39,6 @@ def metric_over_builds(times: list[Any], values: list[float], floors: list[Any],
     axes.set(title=title, ylabel="HR@10")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
-    figure.autofmt_xdate()
     return _png(figure)
 
 
@@ -40,15 +48,14 @@ def events_per_day(days: list[Any], counts: list[int], title: str) -> bytes:
     axes.fill_between(days, counts, step="mid", color=ACCENT, linewidth=0)  # one shape: 365 bars cost a second
     axes.set_ylim(bottom=0)
     axes.set(title=title, ylabel="events")
-    figure.autofmt_xdate()
     return _png(figure)
 
 
 def _figure() -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 3), dpi=90, layout="constrained")
-    axes = figure.add_subplot()
+    figure = Figure(figsize=(7, 3), dpi=90)
+    axes = figure.add_axes((0.1, 0.17, 0.87, 0.71))
     axes.grid(color=GRID, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(colors=INK, labelsize=8)

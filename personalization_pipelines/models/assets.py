@@ -97,7 +97,7 @@ def _curve(build: Build, name: str) -> dict[str, dg.MetadataValue]:
         return {}
     _, scores = ranking.lists.of(0)
     title = f"{name}: {ranking.keys[0]}"
-    return {"curve": image(popularity_curve(scores.tolist(), title), title)} if len(scores) else {}
+    return {"curve": image(popularity_curve, scores.tolist(), title=title)} if len(scores) else {}
 
 
 def _evaluations(build: Build, name: str) -> dict[str, dg.MetadataValue]:
@@ -108,4 +108,4 @@ def _evaluations(build: Build, name: str) -> dict[str, dg.MetadataValue]:
     values = [record["metrics"]["HR@10"] for record in history]
     floors = [record["floor_metrics"].get("HR@10") for record in history]
     title = f"{name}: HR@10 over its evaluations"
-    return {"evaluations": image(metric_over_builds(times, values, floors, title), title)}
+    return {"evaluations": image(metric_over_builds, times, values, floors, title=title)}
