@@ -106,4 +106,4 @@ def _plot(totals: dict[date, int], website: Website) -> dict[str, dg.MetadataVal
     if not totals:
         return {}
     title = f"events a day, {website.name}"
-    return {"plot": image(events_per_day(list(totals), list(totals.values()), title), title)}
+    return {"plot": image(events_per_day, list(totals), list(totals.values()), title=title)}

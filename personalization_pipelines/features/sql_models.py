@@ -27,9 +27,9 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.optimizer.scope import traverse_scope
 
+from personalization_pipelines.beside import beside
 from personalization_pipelines.build import Build
 from personalization_pipelines.errors import Busy, ConfigurationError, CorruptData
-from personalization_pipelines.expectations import prepare_soon
 from personalization_pipelines.features.checked import remember, remembered
 from personalization_pipelines.features.contracts import SQL_FOLDER, load_contracts
 from personalization_pipelines.features.engine import OPTIONS, SOURCES, Engine, Inputs, open_engine
@@ -195,7 +195,7 @@ def _run(build: Build, engine: Engine, model: SqlModel) -> FeatureReport:
     sidecar = _read_sidecar(path)
     unchanged = sidecar.get("fingerprint") == wanted
     if not unchanged:
-        prepare_soon()  # what is built is checked next
+        beside.start()  # what is built is checked next
         _write(engine, model, path, wanted, inputs)
     engine.add_table(model.name, path)
     file = pq.ParquetFile(path)
