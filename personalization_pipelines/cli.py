@@ -151,10 +151,13 @@ def import_users_command(name: str, mapping: str | None, files: tuple[str, ...],
 @click.option("--select", metavar="MODEL", help="Only this model, what it needs, and the publication.")
 def build(name: str | None, as_of: datetime | None, select: str | None) -> None:
     """Refresh: events, features, models, scenarios, publication."""
-    from personalization_pipelines.commands.build import build_websites
+    from personalization_pipelines.commands.ahead import start_ahead
 
     home = Home.from_environment()
     websites = [_website(home, name)] if name else _websites(home)
+    start_ahead(home, [website.name for website in websites])
+    from personalization_pipelines.commands.build import build_websites
+
     if not build_websites(home, websites, as_of=as_of, select=select, console=console):
         sys.exit(1)
 
