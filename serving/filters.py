@@ -20,6 +20,12 @@ NAMES = (
 )  # fmt: skip
 
 _BOUGHT = ("buy", "owns")
+_DECIDING = {
+    (bought, consumed): ("blacklist", *(("consume",) if consumed else ()), *(_BOUGHT if bought else ()))
+    for bought in (False, True)
+    for consumed in (False, True)
+}
+"""The events that `already_bought` and `already_consumed` (on or off) decide by, with the blacklist."""
 
 
 class Filters:
@@ -75,11 +81,10 @@ def _excluded_rows(plan: PlanFilters, question: Question, context: list[ContextI
     """Return the rows this visitor may not be shown, with the filter's name; the first filter counts."""
     rows: dict[int, str] = {}
     since = question.now - YEAR
-    for time, row, event in past.entries:
+    for time, row, event in past.of(_DECIDING[plan.exclude_bought, plan.exclude_consumed]):
         if event in _BOUGHT:
-            if plan.exclude_bought:
-                rows.setdefault(row, NAMES[5])
-        elif time >= since and ((event == "consume" and plan.exclude_consumed) or event == "blacklist"):
+            rows.setdefault(row, NAMES[5])
+        elif time >= since:
             rows[row] = NAMES[2] if event == "blacklist" or rows.get(row) == NAMES[2] else NAMES[4]
     if plan.exclude_context_items:
         for one in context:

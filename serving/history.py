@@ -7,6 +7,7 @@ items or about the newest of several events.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import cached_property
 from operator import itemgetter
 
 from personalization_pipelines.scenarios.published import EVENTS, Publication
@@ -37,30 +38,51 @@ _LISTS = {
 }
 
 _NAMES = EVENTS.__getitem__
+_CODES = {event: code for code, event in enumerate(EVENTS)}
 
 Entry = tuple[int, int, str]
 """Time (microseconds), item row, event."""
 
 
 class Past:
-    """One visitor's events on items the publication knows, newest first."""
+    """One visitor's events on items the publication knows.
+
+    Most answers ask for a few of them only (what was bought), so the whole list is made when it is first asked for.
+    """
 
     def __init__(self, publication: Publication, shelf: Shelf, visitor: str, live: LiveHistory) -> None:
-        entries: list[Entry] = []
-        known, find = shelf.rows, shelf.row
-        for event, item_type, item, time, _ in live:
-            row = known.get((item_type, item))
-            entries.append((time, find(item_type, item) if row is None else row, event))
-        if visitor:
-            rows, events, times = publication.visitors.history(visitor)
-            if len(rows):
-                published = list(zip(times.tolist(), rows.tolist(), map(_NAMES, events.tolist()), strict=True))
-                overlap = entries and entries[-1][0] < published[0][0]
-                entries += published
-                if overlap:
-                    entries.sort(key=itemgetter(0), reverse=True)
-        self.entries = entries
+        self._live = live
+        self._published = publication.visitors
+        self._first, self._end = publication.visitors.span(visitor) if visitor else (0, 0)
+        self._find = shelf.row
         self._types = shelf.types
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """All of them, newest first."""
+        find = self._find
+        entries = [(time, find(item_type, item), event) for event, item_type, item, time, _ in self._live]
+        published, part = self._published, slice(self._first, self._end)
+        if self._first < self._end:
+            times, rows = published.times[part].tolist(), published.rows[part].tolist()
+            overlap = entries and entries[-1][0] < times[0]
+            entries += zip(times, rows, map(_NAMES, published.events[part]), strict=True)
+            if overlap:
+                entries.sort(key=itemgetter(0), reverse=True)
+        return entries
+
+    def of(self, events: Collection[str]) -> list[Entry]:
+        """Return the entries of some events, those of the live store first; the others are not even looked up."""
+        find, first = self._find, self._first
+        found = [(time, find(kind, item), event) for event, kind, item, time, _ in self._live if event in events]
+        codes = self._published.events[first : self._end].tobytes()
+        rows, times = self._published.rows, self._published.times
+        for event in events:
+            place = codes.find(_CODES[event])
+            while place >= 0:
+                found.append((times[first + place], rows[first + place], event))
+                place = codes.find(_CODES[event], place + 1)
+        return found
 
     def interests(self, item_type: int, limit: int) -> Iterator[Entry]:
         """Yield the newest entry of each item of one type that the visitor took an interest in."""
@@ -76,20 +98,20 @@ class Past:
 
     def of_code(self, code: str, item_type: int) -> list[Entry]:
         """Return the newest entry of each item of one type that a history code (`CLICKED`, `BASKET` …) means."""
-        entries = self._still_listed(*_LISTS[code]) if code in _LISTS else self._of(_EVENTS_OF_CODE[code])
+        entries = self._still_listed(*_LISTS[code]) if code in _LISTS else self._newest(_EVENTS_OF_CODE[code])
         mine = (entry for entry in entries if entry[1] >= 0 and self._types[entry[1]] == item_type)
         newest: dict[int, Entry] = {}
         for entry in mine:
             newest.setdefault(entry[1], entry)
         return list(newest.values())[:CODE_ITEMS]
 
-    def _of(self, events: Collection[str]) -> Iterator[Entry]:
+    def _newest(self, events: Collection[str]) -> Iterator[Entry]:
         return (entry for entry in self.entries if entry[2] in events)
 
     def _still_listed(self, added: str, deciding: frozenset[str]) -> Iterator[Entry]:
         """Yield what was put on a list and neither taken off nor (basket) bought since."""
         decided = set()
-        for entry in self._of(deciding):
+        for entry in self._newest(deciding):
             if entry[1] not in decided:
                 decided.add(entry[1])
                 if entry[2] == added:

@@ -6,6 +6,7 @@ a collision costs one more comparison, never a wrong item.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from hashlib import blake2b
 from itertools import pairwise
@@ -82,7 +83,7 @@ class Items:
         except UnicodeEncodeError:  # a lone surrogate: no stored id has one
             return -1
         key = item_key(item_type, text)
-        for place in range(int(self._keys.searchsorted(key)), len(self._keys_view)):
+        for place in range(bisect_left(self._keys_view, key), len(self._keys_view)):
             if self._keys_view[place] != key:
                 return -1
             row = self._rows_view[place]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from bisect import bisect_left
 from collections.abc import Mapping
 
 import numpy as np
@@ -23,7 +24,6 @@ EVENTS = (
 """Names of the events a history holds, in the order of their codes. New ones go to the end."""
 
 _PSEUDONYM = re.compile(r"[A-Za-z0-9_-]{22}")
-_NOTHING = (np.empty(0, np.int32), np.empty(0, np.uint8), np.empty(0, np.int64))
 
 History = tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64]]
 
@@ -48,22 +48,29 @@ class Visitors:
         self._times: NDArray[np.int64] = arrays["times"]
         self._high_view, self._low_view = self._high.data, self._low.data
         self._starts_view = self._starts.data
+        self.rows, self.events, self.times = self._rows.data, self._events.data, self._times.data
+        """The histories of all visitors, one after the other; `span` says where one's are."""
 
     def __len__(self) -> int:
         return len(self._high)
 
     def history(self, visitor: str) -> History:
         """Return item rows, event codes (positions in `EVENTS`) and times (µs), newest first; empty if unknown."""
+        first, end = self.span(visitor)
+        return self._rows[first:end], self._events[first:end], self._times[first:end]
+
+    def span(self, visitor: str) -> tuple[int, int]:
+        """Return from where to where (exclusive) a visitor's events lie in `rows`, `events` and `times`."""
         key = visitor_key(visitor)
         if key is None:
-            return _NOTHING
-        place = int(self._high.searchsorted(key[0]))
-        while place < len(self._high_view) and self._high_view[place] == key[0]:
-            if self._low_view[place] == key[1]:
-                part = slice(self._starts_view[place], self._starts_view[place + 1])
-                return self._rows[part], self._events[part], self._times[part]
+            return 0, 0
+        high, low = key
+        place = bisect_left(self._high_view, high)  # no numpy: for one number it costs more than the search
+        while place < len(self._high_view) and self._high_view[place] == high:
+            if self._low_view[place] == low:
+                return self._starts_view[place], self._starts_view[place + 1]
             place += 1
-        return _NOTHING
+        return 0, 0
 
     def check(self, items: int, thorough: bool) -> None:
         """Raise CorruptData where an array does not fit the others or a row lies outside the items."""
