@@ -34,9 +34,11 @@ from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 
 EVENTS = frozenset(
-    {rule.name for rule in RULES.values()} - {"rendered", "clickrecommended", "triggeropened", "clicktriggered"}
+    {rule.name for rule in RULES.values()}
+    - {"rendered", "clickrecommended", "triggeropened", "clicktriggered", "login"}
 )
-"""What a file can bring; recommendations and messages shown and followed are this service's own: only tracked."""
+"""What a file can bring; recommendations and messages shown and followed are this service's own: only tracked.
+A login has two users, for which files have no column."""
 
 _DAY = timedelta(days=1)
 _DISTANT = timedelta(days=36_525)

@@ -1,8 +1,9 @@
 """Many events in one body: JSON lines or a JSON array, judged by the rules of the single call, all or nothing.
 
 An object's fields are named as in path and query: `event`, `user`, `item_type` (or `type`), `item` (or `items`), the
-event's parameters, and `event_id`. The usual events are made by events/batch_usual.py in a tenth of the time that
-a call of `judge` takes; whatever is not usual goes through `judge` here.
+event's parameters, and `event_id`; a login's two users `source` and `target`. The usual events are made by
+events/batch_usual.py in a tenth of the time that a call of `judge` takes; whatever is not usual goes through
+`judge` here.
 """
 
 from __future__ import annotations
@@ -108,11 +109,13 @@ def _call(sent: Sent) -> Call:
             place[known] = _texts(given, value)
     event, user, kind = (_single(path, name) for name in ("event", "user", "type"))
     rule = RULES.get(event)
-    after = [] if rule and rule.path == "user" else [kind, _item(path, rule)]
-    event_id = _single(parameters, EVENT_ID)
-    parameters.pop(EVENT_ID, None)
+    if rule and rule.path == "users":
+        place = [_taken(parameters, name) for name in ("source", "target")]
+    else:
+        place = [user] if rule and rule.path == "user" else [user, kind, _item(path, rule)]
+    event_id = _taken(parameters, EVENT_ID)
     checked = read_event_id(event_id) if event_id else ""
-    return Call(event, [user, *after], {name: texts for name, texts in parameters.items() if texts}, checked)
+    return Call(event, place, {name: texts for name, texts in parameters.items() if texts}, checked)
 
 
 def _is_plain(value: object) -> bool:
@@ -133,6 +136,12 @@ def _one_text(name: str, value: Any) -> str:
     if not -_MAX_NUMBER < value < _MAX_NUMBER:
         raise InvalidIdentifier(f"{name[:40]!r}: expected a number of at most 64 bits")
     return str(value)
+
+
+def _taken(parameters: dict[str, list[str]], name: str) -> str:
+    text = _single(parameters, name)
+    parameters.pop(name, None)
+    return text
 
 
 def _single(place: Mapping[str, list[str]], name: str) -> str:

@@ -16,13 +16,13 @@ from msgspec.structs import replace
 from personalization_pipelines.errors import InvalidIdentifier
 from personalization_pipelines.events.event import Event
 from personalization_pipelines.events.links import LINKED, are_signed
-from personalization_pipelines.events.rules import EVENT_WORDS, NOT_BUILT, RULES, Rule, read_parameters
+from personalization_pipelines.events.rules import EVENT_WORDS, RULES, Rule, read_parameters
 from personalization_pipelines.events.signature import find_fault, override_time, replay_id
 from personalization_pipelines.events.visitors import visitor_of
 from personalization_pipelines.identifiers import parse_item_type
 from personalization_pipelines.website import Website
 
-__all__ = ["EVENT_WORDS", "NOT_BUILT", "RULES", "Accept", "Call", "Decision", "Quarantine", "Refuse", "judge"]
+__all__ = ["EVENT_WORDS", "RULES", "Accept", "Call", "Decision", "Quarantine", "Refuse", "judge"]
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,13 @@ def judge(call: Call, website: Website, now: int, key: bytes) -> Decision:
         return _unknown(call.event)
     try:
         fields = read_parameters(rule, call.event, call.parameters)
-        user, place = _split_path(call, rule)
+        users, place = _split_path(call, rule)
         item_type, items = _read_place(place, rule, website)
-        fields["visitor"] = visitor_of(user, website.customer_id, key)
+        fields |= _read_users(users, website, key)
         time = override_time(call.parameters, website.zone, now)
     except InvalidIdentifier as error:
         return Refuse(400, "", str(error))
-    if fault := find_fault(website, (call.event, user, *place), call.parameters):
+    if fault := find_fault(website, (call.event, *users, *place), call.parameters):
         return Refuse(401, "", fault)
     if reason := undeclared(item_type, website):
         fields["quarantine"] = reason
@@ -101,19 +101,40 @@ def undeclared(item_type: int, website: Website) -> str:
 
 
 def _unknown(event: str) -> Refuse:
-    if event in NOT_BUILT:
-        return Refuse(501, "Not built yet", f"{NOT_BUILT[event]} is not built yet: nothing was stored.")
     known = ", ".join(sorted(RULES))
     return Refuse(404, "Unknown event", f"event {event[:40]!r}: expected one of {known}.")
 
 
-def _split_path(call: Call, rule: Rule) -> tuple[str, tuple[str, ...]]:
-    """Return the user, and type and item where there are any. A user id may hold slashes."""
+def _split_path(call: Call, rule: Rule) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the user (of a login: source and target), and type and item where there are any.
+
+    A user id may hold slashes, which WSGI gives decoded (`%2F` is `/`): where two ids stand side by side nobody can
+    tell which slash ends the first, so a login whose path has more than one is refused, never guessed.
+    """
+    if rule.path == "users":
+        if len(call.path) != 2:
+            raise InvalidIdentifier(
+                f"path of {call.event}: expected {rule.shape(call.event)}; ids with '/' in them go in a batch"
+            )
+        return tuple(call.path), ()
     after = 0 if rule.path == "user" else 2
     if len(call.path) <= after:
         raise InvalidIdentifier(f"path of {call.event}: expected {rule.shape(call.event)}")
     end = len(call.path) - after
-    return "/".join(call.path[:end]), tuple(call.path[end:])
+    return ("/".join(call.path[:end]),), tuple(call.path[end:])
+
+
+def _read_users(users: Sequence[str], website: Website, key: bytes) -> dict[str, str]:
+    """Return the visitor, of a login with its source; InvalidIdentifier for a login that joins nothing."""
+    *sources, visitor = [visitor_of(user, website.customer_id, key) for user in users]
+    if not sources:
+        return {"visitor": visitor}
+    for user, what in zip(users, (*sources, visitor), strict=True):
+        if not what:
+            raise InvalidIdentifier(f"user id {user!r} in a login: nobody has no history; expected two user ids")
+    if sources[0] == visitor:
+        raise InvalidIdentifier("login with the same user twice: expected the anonymous id, then the account's")
+    return {"visitor": visitor, "source_visitor": sources[0]}
 
 
 def _read_place(place: Sequence[str], rule: Rule, website: Website) -> tuple[int, list[str]]:

@@ -25,6 +25,7 @@ PRICE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,8})?)([A-Z]{3})")
 _NUMBER = re.compile(r"[0-9]{1,10}")
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}")
 
+Shape = Literal["item", "items", "user", "users"]
 Reader = Callable[[str, Sequence[str]], dict[str, Any]]
 """Takes a parameter's name (for the sentence) and its values, returns the fields of the event that it sets."""
 
@@ -33,19 +34,20 @@ Reader = Callable[[str, Sequence[str]], dict[str, Any]]
 class Rule:
     """How one kind of event is read: its stored name, its parameters, which of them it must have, what else is set.
 
-    `path` says what follows the event's word: a user and one item, a user and several items, or a user alone.
+    `path` says what follows the event's word: a user and one item, a user and several items, a user alone, or
+    two users (the source and the target of a login).
     """
 
     name: str
     parameters: Mapping[str, Reader]
     required: str = ""
-    path: Literal["item", "items", "user"] = "item"
+    path: Shape = "item"
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def shape(self, word: str) -> str:
         """Return what a call must look like, for a sentence."""
-        tail = {"item": "/{type}/{item}", "items": "/{type}/{item[,item…]}", "user": ""}[self.path]
-        return f"{word}/{{user}}{tail}"
+        tails = {"item": "{user}/{type}/{item}", "items": "{user}/{type}/{item[,item…]}", "user": "{user}"}
+        return f"{word}/{tails.get(self.path, '{source user}/{target user}')}"
 
 
 def read_parameters(rule: Rule, word: str, parameters: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -139,9 +141,7 @@ _EVERYWHERE = ("segments", "lang", "requestuuid")
 _PLAIN = ("basket", "deletefrombasket", "wishlist", "deletefromwishlist", "owns", "blacklist")
 
 
-def _rule(
-    name: str, *parameters: str, required: str = "", path: Literal["item", "items", "user"] = "item", **defaults: int
-) -> Rule:
+def _rule(name: str, *parameters: str, required: str = "", path: Shape = "item", **defaults: int) -> Rule:
     chosen = {parameter: _READERS[parameter] for parameter in (*_EVERYWHERE, *parameters)}
     return Rule(name, chosen, required, path, defaults)
 
@@ -155,16 +155,13 @@ RULES: dict[str, Rule] = {
     "clickrecommended": _rule("clickrecommended", "scenario", "modelid", "categorypath", required="scenario"),
     "triggeropened": _rule("triggeropened", "triggername", required="triggername", path="user"),
     "clicktriggered": _rule("clicktriggered", "triggername", required="triggername"),
+    "login": _rule("login", path="users"),
     **{name: _rule(name) for name in _PLAIN},
 }
 RULES["follow"] = RULES["clickrecommended"]
-"""Every event that is built, by the word of its path."""
+RULES["transfer"] = RULES["login"]
+"""Every event, by the word of its path."""
 
-NOT_BUILT = {
-    "login": "login (joining an anonymous history to an account)",
-    "transfer": "transfer (joining an anonymous history to an account)",
-}
-"""Events of the HTTP contract that are answered with 501, by the word of their path."""
 BATCH = "events"
-EVENT_WORDS = frozenset(RULES) | frozenset(NOT_BUILT) | {BATCH}
+EVENT_WORDS = frozenset(RULES) | {BATCH}
 """The words after the customer id that the tracker answers."""

@@ -95,7 +95,8 @@ def override_time(parameters: Parameters, zone: ZoneInfo, now: int) -> int | Non
 
 def replay_id(customer: str, event: Event) -> str:
     """Return the event id of a signed event, the same for every replay: a hash of what makes it this event."""
-    parts = (customer, event.event, event.visitor, event.item_type, event.item, event.time, event.quantity)
+    parts = [customer, event.event, event.visitor, event.item_type, event.item, event.time, event.quantity]
+    parts += [event.source_visitor] if event.source_visitor else []
     return "signed-" + hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:32]
 
 

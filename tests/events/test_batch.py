@@ -116,7 +116,8 @@ REFUSED: list[tuple[bytes, int, str]] = [
     (b'[{"x":["a\\\\b"]}]', 400, "'x': control characters and '\\' are not allowed"),
     (b'[{"x":"\\ud800"}]', 400, "truncated"),
     (b'[{"event":"buyy"}]', 400, "event 1 of the batch: event 'buyy': expected one of"),
-    (b'[{"event":"login"}]', 501, "event 1 of the batch: login"),
+    (b'[{"event":"login"}]', 400, "event 1 of the batch: user id '' in a login"),
+    (b'[{"event":"login","user":"a","source":"b","target":["a","c"]}]', 400, "user id '' in a login"),
     (b"[{}]", 400, "event 1 of the batch: event ''"),
 ]
 
@@ -188,8 +189,12 @@ def test_an_object_is_judged_as_the_call_that_says_the_same(
 ) -> None:
     texts = {name: [str(value)] for name, value in parameters.items() if value not in (None, "")}
     place = [] if word == "triggeropened" else [str(item_type), "" if item is None else str(item)]
-    expected = judge(Call(word, ["" if user is None else str(user), *place], texts), SHOP, NOW, KEY)
+    path = ["" if user is None else str(user), *place]
     sent = {"event": word, "user": user, "item_type": item_type, "item": item, **parameters}
+    if word in ("login", "transfer"):
+        path = [str(item_type), path[0]]
+        sent |= {"source": item_type, "target": user}
+    expected = judge(Call(word, path, texts), SHOP, NOW, KEY)
     body = json.dumps([sent], ensure_ascii=False).encode()
     if isinstance(expected, Refuse):
         assert refused(body).status in (400, 401)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from personalization_pipelines.currency import FRACTION_DIGITS
 from personalization_pipelines.events.event import Event
 from personalization_pipelines.events.judge import (
-    NOT_BUILT,
     RULES,
     Accept,
     Call,
@@ -27,7 +26,7 @@ from tests.conftest import make_website
 
 KEY = b"k" * 32
 NOW = 1_700_000_000_000_000
-ANN = pseudonym(KEY, "00001", "ann")
+ANN, BOB = pseudonym(KEY, "00001", "ann"), pseudonym(KEY, "00001", "bob")
 SHOP = make_website()
 
 
@@ -71,8 +70,12 @@ ACCEPTED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("triggeropened/ann", {"triggername": "won"}, {"trigger": "won", "item_type": 0, "item": ""}),
     ("triggeropened/a/b", {"triggername": "t"}, {"visitor": pseudonym(KEY, "00001", "a/b"), "item_type": 0}),
     *((f"{name}/ann/1/5", {}, {"event": name}) for name in sorted(RULES) if RULES[name].name == name and name not in (
-        "click", "consume", "buy", "rate", "clickrecommended", "triggeropened", "clicktriggered"
+        "click", "consume", "buy", "rate", "clickrecommended", "triggeropened", "clicktriggered", "login"
     )),
+    ("login/bob/ann", {}, {"event": "login", "source_visitor": BOB, "item_type": 0, "item": ""}),
+    ("transfer/bob/ann", {"lang": "de"}, {"event": "login", "source_visitor": BOB, "item_type": 0, "item": ""}),
+    ("login/~bbbbbbbbbbbbbbbbbbbbbA/ann", {}, {"source_visitor": "bbbbbbbbbbbbbbbbbbbbbA", "item_type": 0, "item": ""}),
+    (f"login/bob/~{ANN}", {}, {"source_visitor": BOB, "item_type": 0, "item": ""}),
 ]  # fmt: skip
 
 
@@ -125,7 +128,18 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("clicktriggered/ann/1/5", {}, 400, "triggername is missing"),
     ("clicktriggered/ann", {"triggername": "won"}, 400, "expected clicktriggered/{user}/{type}/{item}"),
     ("buyy/ann/1/5", {}, 404, "event 'buyy': expected one of basket, blacklist, buy"),
-    *((f"{name}/ann/1/5", {}, 501, "is not built yet: nothing was stored") for name in sorted(NOT_BUILT)),
+    ("login/ann", {}, 400, "path of login: expected login/{source user}/{target user}; ids with '/' in them go in"),
+    ("login/a/b/c", {}, 400, "path of login: expected login/{source user}/{target user}"),
+    ("transfer/ann/bob/", {}, 400, "path of transfer: expected transfer/{source user}/{target user}"),
+    ("login/not_defined/ann", {}, 400, "user id 'not_defined' in a login: nobody has no history"),
+    ("login//ann", {}, 400, "user id '' in a login"),
+    ("login/bob/not_defined", {}, 400, "user id 'not_defined' in a login"),
+    ("login/bob/", {}, 400, "user id '' in a login"),
+    ("login/ann/ann", {}, 400, "login with the same user twice"),
+    (f"login/ann/~{ANN}", {}, 400, "login with the same user twice"),
+    (f"login/{'é' * 257}/ann", {}, 400, "user id of 514 bytes"),
+    ("login/bob/ann", {"overridetimestamp": "2012-01-01"}, 401, "overridetimestamp needs signature"),
+    ("login/bob/ann", {"signature": "d002"}, 401, "login has no item, which signature would need: use signature2"),
 ]
 
 
@@ -194,7 +208,8 @@ def test_any_text_is_decided_and_a_stored_event_is_within_its_bounds(
         assert decision.status == 400
         return
     for one in decision.events:
-        assert 1 <= one.item_type < 2**31 or one.event == "triggeropened"
+        assert 1 <= one.item_type < 2**31 or one.event in ("triggeropened", "login")
         assert one.quantity is None or 1 <= one.quantity < 2**31
         assert all(value is None or 0 <= value <= 100 for value in (one.rating, one.percentage))
         assert len(one.visitor) in (0, 22)
+        assert len(one.source_visitor) == (22 if one.event == "login" else 0)
