@@ -38,9 +38,15 @@ def make_home(root: Path) -> Home:
     return home
 
 
+_offsets = itertools.count()
+
+
 def free_port() -> int:
-    """Return a port that no client can be given by the kernel, or it would connect to itself during a restart."""
-    for port in range(15000 + os.getpid() % 4000, 20000):
+    """Return a port that no client can be given by the kernel, or it would connect to itself during a restart.
+
+    Each call begins behind the port before: a server that is not started yet does not hold its port.
+    """
+    for port in range(15000 + os.getpid() % 4000 + next(_offsets), 20000):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)):
                 return port
@@ -50,16 +56,24 @@ def free_port() -> int:
 class Server:
     """`personalization serve` of one home in a session of its own, so that a kill reaches all its processes."""
 
-    def __init__(self, home: Home, database: str = "") -> None:
+    def __init__(self, home: Home, database: str = "", *, workers: int = 1, **environment: str) -> None:
         self.home = home
         self.port = free_port()
-        self._environment = {**os.environ, "PERSONALIZATION_HOME": str(home.root), "PERSONALIZATION_DATABASE": database}
+        self.log = home.root / f"server-{self.port}.log"
+        self._workers = workers
+        self._environment = {
+            **os.environ,
+            "PERSONALIZATION_HOME": str(home.root),
+            "PERSONALIZATION_DATABASE": database,
+            **environment,
+        }
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it listens."""
-        command = [sys.executable, "-m", "personalization_pipelines.cli", "serve", "--port", str(self.port)]
-        with (self.home.root / "server.log").open("ab") as log:
+        command = [sys.executable, "-m", "personalization_pipelines.cli", "serve"]
+        command += ["--port", str(self.port), "--workers", str(self._workers)]
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
@@ -81,12 +95,31 @@ class Server:
         return time.monotonic() - began
 
     def worker(self) -> int:
-        """The process id of the one worker: the child with the same command line as the server."""
-        assert self._process
-        mine = Path(f"/proc/{self._process.pid}/cmdline").read_bytes()
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        (worker,) = [int(child) for child in children if Path(f"/proc/{child}/cmdline").read_bytes() == mine]
+        """The process id of the one worker."""
+        (worker,) = self.workers()
         return worker
+
+    def workers(self) -> list[int]:
+        """The process ids of the workers: the children with the same command line as the server."""
+        assert self._process
+        mine = _command_line(self._process.pid)
+        return [child for child in self._children() if _command_line(child) == mine]
+
+    def follower(self) -> int:
+        """The process id of the follower; it is waited for, for the server starts it last."""
+        found: list[int] = []
+
+        def look() -> bool:
+            found[:] = [child for child in self._children() if b"events.follower" in _command_line(child)]
+            return bool(found)
+
+        wait_for(look, 20)
+        return found[0]
+
+    def _children(self) -> list[int]:
+        assert self._process
+        tasks = Path(f"/proc/{self._process.pid}/task").glob("*/children")  # a thread's children are its own
+        return [int(child) for task in tasks for child in task.read_text().split()]
 
     def _living(self) -> list[str]:
         """The processes of the server's session that have not ended."""
@@ -100,9 +133,16 @@ class Server:
         return living
 
     def _listens(self) -> bool:
-        assert self._process and self._process.poll() is None, (self.home.root / "server.log").read_text()
+        assert self._process and self._process.poll() is None, self.log.read_text()
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def _command_line(process: int) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 @dataclass
