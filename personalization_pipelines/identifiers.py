@@ -20,8 +20,8 @@ MAX_NUMERIC_ITEM = 2**63 - 1
 ANONYMOUS_USER = "not_defined"
 
 _WEBSITE_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
-_CUSTOMER_ID = re.compile(r"[0-9A-Za-z]{1,64}")
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+CUSTOMER_ID = re.compile(r"[0-9A-Za-z]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _FORBIDDEN_ANYWHERE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff\ufffd]")
 
@@ -33,12 +33,12 @@ def parse_website_name(text: str) -> str:
 
 def parse_customer_id(text: str) -> str:
     """Return `text` as a customer id: 1 to 64 ASCII letters and digits; leading zeros count."""
-    return _matching(_CUSTOMER_ID, text, "customer id", "1 to 64 ASCII letters and digits")
+    return _matching(CUSTOMER_ID, text, "customer id", "1 to 64 ASCII letters and digits")
 
 
 def parse_name(text: str, what: str = "name") -> str:
     """Return `text` as the name of a scenario, model or attribute group (64 characters at most)."""
-    return _matching(_NAME, text, what, "1 to 64 letters, digits, '_', '-' or '.'")
+    return _matching(NAME, text, what, "1 to 64 letters, digits, '_', '-' or '.'")
 
 
 def parse_item_type(text: str) -> int:

@@ -22,10 +22,10 @@ from serving.question import DEFAULT_NUMBER, HISTORY_CODES, MAX_NUMBER
 MAX_CONTEXT_ITEMS = 50
 MAX_CATEGORIES = 20
 MAX_ATTRIBUTES = 50
-_CALLBACK = re.compile(r"[A-Za-z_$][\w$.]{0,63}", re.ASCII)
+CALLBACK = re.compile(r"[A-Za-z_$][\w$.]{0,63}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,10}")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
-_NOT_BUILT = {
+NOT_BUILT = {
     "usetimeslot": "time slots",
     "segments": "segments",
     "userattribute": "preferring what visitors with the same attribute follow",
@@ -98,7 +98,7 @@ def parse_wanted(parameters: Parameters, website: Website, scenario: PlanScenari
 def parse_callback(parameters: Parameters) -> str:
     """Return the JSONP function to call: one dotted ASCII name of at most 64 characters."""
     text = _one(parameters, "jsonpcallback") or "jsonpCallback"
-    if not _CALLBACK.fullmatch(text):
+    if not CALLBACK.fullmatch(text):
         raise BadRequest(f"jsonpCallback {text[:40]!r}: expected a name like `shop.show`, 64 characters at most.")
     return text
 
@@ -174,8 +174,8 @@ def _attributes(parameters: Parameters) -> tuple[str, ...]:
 
 
 def _refuse_what_is_not_built(parameters: Parameters, website: Website) -> None:
-    for name in _NOT_BUILT.keys() & parameters.keys():
-        what = _NOT_BUILT[name]
+    for name in NOT_BUILT.keys() & parameters.keys():
+        what = NOT_BUILT[name]
         if name != "usetimeslot" or _boolean(parameters, name):
             raise NotBuiltYet(f"{name}: {what} is not built yet; leave the parameter out.")
     language = _one(parameters, "lang")
