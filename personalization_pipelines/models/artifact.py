@@ -17,6 +17,7 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -195,7 +196,12 @@ def _read_array(directory: Path, name: str, about: dict[str, Any]) -> NDArray[An
 def _items(directory: Path, arrays: dict[str, NDArray[Any]]) -> tuple[str, ...]:
     starts, types = arrays["item_starts"], arrays["item_types"]
     check_starts(directory / "item_starts.npy", starts, len(types), len(arrays["item_text"]))
-    text, bounds = arrays["item_text"].tobytes(), starts.tolist()
+    return _texts(arrays["item_text"].tobytes(), starts.tobytes())
+
+
+@lru_cache(maxsize=2)  # the models of a build have the same items
+def _texts(text: bytes, starts: bytes) -> tuple[str, ...]:
+    bounds = np.frombuffer(starts, np.int64).tolist()
     if text.isascii():  # a character a byte: one decoding for all
         whole = text.decode()
         return tuple([whole[first:last] for first, last in pairwise(bounds)])

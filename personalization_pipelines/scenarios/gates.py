@@ -163,9 +163,10 @@ def _has_neighbour(lists: Lists, good: Flags, without_self: bool) -> Flags:
 
 def _any(starts: NDArray[np.int64], hits: Flags) -> Flags:
     """Return for each list whether one of its elements is a hit."""
-    before = np.zeros(len(hits) + 1, np.int64)
-    np.cumsum(hits, out=before[1:])
-    flags: Flags = before[starts[1:]] > before[starts[:-1]]
+    flags = np.zeros(len(starts) - 1, bool)
+    filled = np.flatnonzero(starts[1:] > starts[:-1])  # `reduceat` has no empty parts
+    if len(filled):
+        flags[filled] = np.logical_or.reduceat(hits, starts[filled])
     return flags
 
 

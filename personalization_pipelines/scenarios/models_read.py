@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,12 +66,17 @@ def blacklisted(build: Build) -> frozenset[tuple[int, str]]:
 
 def _row_mapping(artifact: ModelArtifact, items: ItemTable) -> NDArray[np.int32] | None:
     """Return the publication's row of each row of a model (-1 unknown); None where they are the same."""
-    ids = Texts.of(artifact.items)
+    ids = _texts(artifact.items)
     if np.array_equal(artifact.item_types, items.types) and _same(ids, items.ids):
         return None
     rows = {pair: row for row, pair in enumerate(zip(items.types.tolist(), items.ids, strict=True))}
     pairs = zip(artifact.item_types.tolist(), artifact.items, strict=True)
     return np.fromiter((rows.get(pair, -1) for pair in pairs), np.int32, len(artifact.items))
+
+
+@lru_cache(maxsize=2)  # the models of a build have the same items
+def _texts(items: tuple[str, ...]) -> Texts:
+    return Texts.of(items)
 
 
 def _same(one: Texts, two: Texts) -> bool:
