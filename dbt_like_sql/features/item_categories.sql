@@ -1,4 +1,4 @@
--- Every category an item stands in: its own paths and all their ancestors, once each.
+-- Every category an item stands in: its own paths, those learned from clicks, and all their ancestors, once each.
 -- An item in /A/B/C counts in /A, /A/B and /A/B/C, so a category list covers what is below it.
 with recursive item_paths as (
     select
@@ -6,6 +6,12 @@ with recursive item_paths as (
         item,
         unnest(categories) as path
     from items
+    union all
+    select
+        item_type,
+        item,
+        category as path
+    from learned_categories
 ),
 -- Ancestors are found once per distinct path, not once per item: paths are few.
 ancestors as (

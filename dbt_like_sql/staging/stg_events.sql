@@ -1,5 +1,5 @@
--- Events as everything downstream may count them: none from after the build's logical time, none twice,
--- each with its day in the website's time zone.
+-- Events as everything downstream may count them: none from after the build's logical time, none twice, none of
+-- robots (see robots.sql), each with its day in the website's time zone.
 -- The lake holds each record once. A client that was unsure whether its call arrived sends it again under
 -- the same event_id: the earliest copy counts, per visitor, because ids are only unique within a client.
 -- Only what some table below reads is carried: each column costs a tenth of a second for a million events.
@@ -32,12 +32,20 @@ select
     lake_events.visitor,
     lake_events.item_type,
     lake_events.item,
-    lake_events.quantity
+    lake_events.quantity,
+    lake_events.percentage,
+    lake_events.verified
 from lake_events
 cross join build
 inner join utc_days on utc_days.utc_day = cast(lake_events.time as date)
 left join repeats on repeats.record_id = lake_events.record_id
+left join robots on robots.rule = 'rate'
+    and robots.visitor = lake_events.visitor
+    and robots.utc_day = cast(lake_events.time as date)
+    and lake_events.time = lake_events.received_at
 where repeats.record_id is null
+    and robots.rule is null
+    and not coalesce(lake_events.is_bot, false)
     and lake_events.time <= build.as_of
     and lake_events.event <> ''
     and lake_events.item_type >= 0

@@ -20,12 +20,13 @@ from personalization_pipelines.website.strict_yaml import read_yaml
 SQL_FOLDER = Path(dbt_like_sql.__file__).parent
 CONTRACTS = SQL_FOLDER / "contracts.yml"
 
-ColumnType = Literal["text", "integer", "smallint", "bigint", "date", "timestamp", "text[]", "integer[]"]
+ColumnType = Literal["text", "integer", "smallint", "bigint", "boolean", "date", "timestamp", "text[]", "integer[]"]
 DUCKDB_TYPES: dict[str, str] = {
     "text": "VARCHAR",
     "integer": "INTEGER",
     "smallint": "SMALLINT",
     "bigint": "BIGINT",
+    "boolean": "BOOLEAN",
     "date": "DATE",
     "timestamp": "TIMESTAMP",
     "text[]": "VARCHAR[]",

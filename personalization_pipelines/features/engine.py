@@ -37,7 +37,15 @@ OPTIONS = f"format parquet, compression zstd, row_group_size {ROW_GROUP}, dictio
 MEMORY_VARIABLE = "PERSONALIZATION_MEMORY_LIMIT"
 DEFAULT_MEMORY = 1024**3
 
-BUILD_SCHEMA = pa.schema([("as_of", TIME), ("as_of_day", pa.date32()), ("time_zone", pa.string())])
+BUILD_SCHEMA = pa.schema(
+    [
+        ("as_of", TIME),
+        ("as_of_day", pa.date32()),
+        ("time_zone", pa.string()),
+        ("max_events_per_minute", pa.int32()),  # null: no limit
+        ("category_from_clicks", pa.bool_()),
+    ]
+)
 DAY_SCHEMA = pa.schema(
     [
         ("utc_day", pa.date32()),
@@ -91,9 +99,11 @@ class Engine:
             "as_of": self.as_of.isoformat(),
             "as_of_day": build.day.isoformat(),
             "time_zone": build.website.time_zone,
+            "max_events_per_minute": build.website.events.bots.max_events_per_minute,
+            "category_from_clicks": build.website.category_from_clicks,
         }
-        row = {"as_of": [_naive(self.as_of)], "as_of_day": [build.day], "time_zone": [build.website.time_zone]}
-        connection.register("build", pa.table(row, schema=BUILD_SCHEMA))
+        row = {**self.values, "as_of": _naive(self.as_of), "as_of_day": build.day}
+        connection.register("build", pa.Table.from_pylist([row], schema=BUILD_SCHEMA))
         self.days = utc_days(build.website.zone, _naive(self.as_of).date())
         connection.register("utc_days", self.days)
 

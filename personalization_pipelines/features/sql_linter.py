@@ -54,7 +54,7 @@ ALLOWED: frozenset[type[exp.Expr]] = frozenset(
         *(exp.Add, exp.Sub, exp.Mul, exp.Mod, exp.IntDiv, exp.Neg, exp.Abs),
         *(exp.Count, exp.Sum, exp.Min, exp.Max, exp.Window, exp.RowNumber, exp.Rank, exp.DenseRank, exp.Lag, exp.Lead),
         *(exp.Lower, exp.Upper, exp.Trim, exp.Length, exp.Substring, exp.StrPosition, exp.Reverse, exp.DPipe),
-        *(exp.Explode, exp.Array, exp.DateDiff),
+        *(exp.Explode, exp.Array, exp.DateDiff, exp.TimestampTrunc),
     }
 )
 INSTEAD: dict[type[exp.Expr], str] = {
@@ -106,6 +106,7 @@ CAST_TYPES = {
     exp.DataType.Type.BOOLEAN,
     exp.DataType.Type.ARRAY,
 }
+BUILD_COLUMNS = {"as_of", "as_of_day", "time_zone", "max_events_per_minute", "category_from_clicks"}
 SHOWN = 50  # characters of a construct in a finding
 JOINS = {"", "INNER", "LEFT", "CROSS"}
 
@@ -214,6 +215,13 @@ def _date_diff(node: exp.DateDiff) -> tuple[str, str] | None:
     return None
 
 
+def _timestamp_trunc(node: exp.TimestampTrunc) -> tuple[str, str] | None:
+    unit = node.text("unit").lower()
+    if unit not in {"minute", "hour"}:
+        return f"date_trunc('{unit}', …)", "cast(… as date) for days; weeks begin on other days elsewhere"
+    return None
+
+
 def _cast(node: exp.Cast) -> tuple[str, str] | None:
     if node.to.this not in CAST_TYPES:
         return f"cast to {node.to.sql().lower()}", "text, an integer type, date or timestamp; tables hold no floats"
@@ -235,7 +243,7 @@ def _table(node: exp.Table) -> tuple[str, str] | None:
 
 
 def _column(node: exp.Column) -> tuple[str, str] | None:
-    if node.name in {"as_of", "as_of_day", "time_zone"} and node.table != "build":
+    if node.name in BUILD_COLUMNS and node.table != "build":
         return f"{node.name} without its table", f"build.{node.name}: the fingerprint counts what is read of build"
     return None
 
@@ -254,6 +262,7 @@ CHECKS: dict[type[exp.Expr], Callable[[Any], tuple[str, str] | None]] = {
     exp.Array: _array,
     exp.Explode: _explode,
     exp.DateDiff: _date_diff,
+    exp.TimestampTrunc: _timestamp_trunc,
     exp.Cast: _cast,
     exp.Literal: _literal,
     exp.Table: _table,

@@ -37,7 +37,9 @@ create temporary table lake_items (
     valid_to timestamp, categories text[], language text default '', base_item text default '',
     first_seen timestamp default '2026-01-01 00:00', attributes text default '{}');
 create temporary table lake_users (visitor text, source text, attributes text default '{}');
-create temporary table build (as_of timestamp, as_of_day date, time_zone text);
+create temporary table build (
+    as_of timestamp, as_of_day date, time_zone text, max_events_per_minute integer,
+    category_from_clicks boolean default false);
 create temporary table utc_days (utc_day date, changes_at timestamp, seconds_before integer, seconds_after integer)
 """
 DEFAULT_BUILD = "insert into build (as_of, as_of_day, time_zone) values ('2026-12-31 00:00', '2026-12-31', 'UTC')"

@@ -59,8 +59,8 @@ def test_every_table_comes_after_those_it_reads() -> None:
 
 
 def test_dependencies_are_tables_and_never_names_of_with_clauses() -> None:
-    assert dependencies("stg_events") == {"lake_events", "build", "utc_days"}
-    assert dependencies("item_categories") == {"items"}
+    assert dependencies("stg_events") == {"lake_events", "build", "utc_days", "robots"}
+    assert dependencies("item_categories") == {"items", "learned_categories"}
     assert dependencies("items") == {"stg_items", "stg_events"}
 
 
@@ -99,14 +99,15 @@ def test_a_second_build_of_the_same_lake_does_nothing(build: Build, lake: Inputs
 def test_a_later_build_that_has_seen_nothing_new_only_moves_what_counts_days(build: Build, lake: Inputs) -> None:
     run_all(build, inputs=lake)
     assert changed(replace(build, as_of=AS_OF + timedelta(hours=1)), lake) == set()
-    assert changed(replace(build, as_of=AS_OF + timedelta(days=1)), lake) == {"active_items"}
+    assert changed(replace(build, as_of=AS_OF + timedelta(days=1)), lake) == {"active_items", "learned_categories"}
 
 
 def test_an_event_without_an_item_does_not_reach_the_item_tables(build: Build, lake: Inputs, tmp_path: Path) -> None:
     run_all(build, inputs=lake)
     more = write_lake(tmp_path / "more", [events_table([{"record_id": "new", "event": "rendered", "item": ""}])])
     both = replace(lake, events=(*lake.events, *more.events), lake="one more")
-    assert changed(build, both) == {"stg_events", "event_days", "visitor_item_days", "visitor_history", "items"}
+    read = {"robots", "stg_events", "event_days", "visitor_item_days", "visitor_history", "items", "learned_categories"}
+    assert changed(build, both) == read
 
 
 def test_a_changed_comment_changes_nothing_and_a_changed_condition_does(tmp_path: Path) -> None:

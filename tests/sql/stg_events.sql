@@ -62,3 +62,24 @@ insert into lake_events (record_id, time) values
     ('a', '2026-03-01 10:00');
 select record_id from stg_events;
 values ('a'), ('c'), ('b');
+
+-- case: of robots nothing counts: neither what the tracker marked, nor the day of a visitor who was too fast
+insert into build (as_of, as_of_day, time_zone, max_events_per_minute) values ('2026-12-31 00:00', '2026-12-31', 'UTC', 1);
+insert into lake_events (record_id, received_at, time, visitor, is_bot) values
+    ('import-x:1', '2026-03-02 00:00', '2026-03-01 11:00:00', 'fast', null),
+    ('a', '2026-03-01 09:00:00', '2026-03-01 09:00:00', 'fast', null),
+    ('b', '2026-03-01 10:00:01', '2026-03-01 10:00:01', 'fast', null),
+    ('c', '2026-03-01 10:00:02', '2026-03-01 10:00:02', 'fast', null),
+    ('d', '2026-03-02 10:00:00', '2026-03-02 10:00:00', 'fast', null),
+    ('e', '2026-03-01 10:00:03', '2026-03-01 10:00:03', 'marked', true),
+    ('f', '2026-03-01 10:00:03', '2026-03-01 10:00:03', 'ann', false);
+select record_id from stg_events;
+values ('f'), ('import-x:1'), ('d');
+
+-- case: what a link of ours reported is told from what anybody may have said
+insert into lake_events (record_id, time, event, verified, percentage) values
+    ('a', '2026-03-01 10:00', 'clickrecommended', true, null),
+    ('b', '2026-03-01 10:01', 'clickrecommended', false, null),
+    ('c', '2026-03-01 10:02', 'consume', null, 80);
+select record_id, verified, percentage from stg_events;
+values ('a', True, null), ('b', False, null), ('c', null, 80);
