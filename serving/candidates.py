@@ -62,9 +62,9 @@ class FromRanking:
                 best[row] = max(best.get(row, score), score)
         return [(row, best[row][1]) for row in sorted(best, key=lambda row: (-best[row][0], row))]
 
-    def relevance(self, said: float) -> int:
-        """Return what `ranked` gave as a relevance: it is one."""
-        return int(said)
+    def relevances(self, said: Sequence[float]) -> list[int]:
+        """Return what `ranked` gave as relevances: they are."""
+        return [int(one) for one in said]
 
     def origins(self, shelf: Shelf, rows: Sequence[int]) -> dict[int, tuple[ContextItem, ...]]:
         """Return no origin: these lists start from nothing."""
@@ -113,9 +113,14 @@ class FromNeighbours:
                 return
             done = len(rows)
 
-    def relevance(self, said: float) -> int:
-        """Return a score as 1..1000: 1000 is the model's best neighbour for every item it was asked with."""
-        return min(MOST_RELEVANT, 1 + int(said / self._most * (MOST_RELEVANT - 1))) if self._most > 0 else 1
+    def relevances(self, said: Sequence[float]) -> list[int]:
+        """Return scores as 1..1000: 1000 is the model's best neighbour for every item it was asked with."""
+        most, steps = self._most, MOST_RELEVANT - 1
+        return (
+            [1 + int(one / most * steps) if one < most else MOST_RELEVANT for one in said]
+            if most > 0
+            else [1] * len(said)
+        )
 
     def origins(self, shelf: Shelf, rows: Sequence[int]) -> dict[int, tuple[ContextItem, ...]]:
         """Return, for each of some rows that `ranked` gave, the context items that spoke for it, strongest first.

@@ -37,17 +37,16 @@ class Filters:
         self.dropped: Counter[str] = Counter()
         self._plan = plan
         self._shelf = shelf
-        self._types = shelf.types
-        self._wanted = question.output_types
-        self._standing = shelf.standing(question.now)
-        self._rows = _excluded_rows(plan, question, context, past)
+        self._question = question
+        self.standing = shelf.standing_of(question.now, question.output_types)
+        """One byte an item row: 1 where the first two filters let it pass."""
+        self.rows = _excluded_rows(plan, question, context, past)
+        """The rows that this visitor may not be shown, with the filter's name."""
         self._excluded, self._context = _excluded_ranges(shelf, plan, context)
-        self._by_category = bool(self._excluded or self._context)
+        self.by_category = bool(self._excluded or self._context)
 
     def passes(self, row: int) -> bool:
         """Tell whether an item may be shown, and count it if not."""
-        if self._standing[row] and row not in self._rows and self._types[row] in self._wanted and not self._by_category:
-            return True  # the usual case first
         reason = self.reason(row)
         if reason:
             self.dropped[reason] += 1
@@ -64,12 +63,11 @@ class Filters:
 
     def reason(self, row: int) -> str:
         """Return the name of the first filter that keeps an item out, "" if none does."""
-        if not self._standing[row]:
-            return NAMES[0]
-        if self._types[row] not in self._wanted:
-            return NAMES[1]
-        if row in self._rows:
-            return self._rows[row]
+        question = self._question
+        if not self.standing[row]:
+            return NAMES[0] if not self._shelf.standing(question.now)[row] else NAMES[1]
+        if row in self.rows:
+            return self.rows[row]
         if self._excluded and self._shelf.in_ranges(row, self._excluded):
             return NAMES[6]
         if self._context and self._shelf.in_ranges(row, self._context):
@@ -94,7 +92,7 @@ def _excluded_rows(plan: PlanFilters, question: Question, context: list[ContextI
 
 
 def _excluded_ranges(shelf: Shelf, plan: PlanFilters, context: list[ContextItem]) -> tuple[Ranges, Ranges]:
-    excluded = shelf.ranges(plan.exclude_categories)
+    excluded = shelf.ranges(plan.exclude_categories) if plan.exclude_categories else []
     if not plan.exclude_context_category:
         return excluded, []
     paths = tuple(path for one in context if one.row >= 0 for path in shelf.items.paths(one.row))

@@ -54,14 +54,14 @@ class Past:
         self._live = live
         self._published = publication.visitors
         self._first, self._end = publication.visitors.span(visitor) if visitor else (0, 0)
-        self._find = shelf.row
+        self._rows = shelf.rows
         self._types = shelf.types
 
     @cached_property
     def entries(self) -> list[Entry]:
         """All of them, newest first."""
-        find = self._find
-        entries = [(time, find(item_type, item), event) for event, item_type, item, time, _ in self._live]
+        find = self._rows
+        entries = [(time, find[item_type, item], event) for event, item_type, item, time, _ in self._live]
         published, part = self._published, slice(self._first, self._end)
         if self._first < self._end:
             times, rows = published.times[part].tolist(), published.rows[part].tolist()
@@ -73,8 +73,8 @@ class Past:
 
     def of(self, events: Collection[str]) -> list[Entry]:
         """Return the entries of some events, those of the live store first; the others are not even looked up."""
-        find, first = self._find, self._first
-        found = [(time, find(kind, item), event) for event, kind, item, time, _ in self._live if event in events]
+        find, first = self._rows, self._first
+        found = [(time, find[kind, item], event) for event, kind, item, time, _ in self._live if event in events]
         codes = self._published.events[first : self._end].tobytes()
         rows, times = self._published.rows, self._published.times
         for event in events:

@@ -7,6 +7,8 @@ number in 40 ns where a numpy scalar costs three times that, and no array is rea
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable, Hashable
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,6 +23,36 @@ Ranges = list[tuple[int, int]]
 """Ranges `[low, high)` of category codes: paths with everything below them."""
 
 
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+class Remembered(dict[Key, Value]):
+    """What `find` says of a key, remembered for the first KEPT_ROWS keys: a subscript costs no Python call."""
+
+    __slots__ = ("_find",)
+
+    def __init__(self, find: Callable[[Key], Value]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, key: Key) -> Value:
+        value = self._find(key)
+        if len(self) < KEPT_ROWS:
+            self[key] = value
+        return value
+
+
+class _Standing(NamedTuple):
+    """What holds from `since` to `until` (µs): a byte an item row, and when it last changed."""
+
+    since: int
+    until: int
+    standing: bytes
+    changed: int
+    of_types: dict[tuple[int, ...], bytes]
+
+
 class Shelf:
     """Views into one publication: rows by id, item types, own categories, and which items may be shown now."""
 
@@ -29,54 +61,43 @@ class Shelf:
         self.types = items.types.data
         self._category_starts = items.category_starts.data
         self._category_codes = items.category_codes.data
-        self._standing: tuple[int, int, bytes, int] = (0, 0, b"", 0)
-        self.rows: dict[tuple[int, str], int] = {}
-        """Rows that were looked up before, by item type and id."""
-        self._ids: dict[int, str] = {}
-
-    def row(self, item_type: int, item: str) -> int:
-        """Return the row of an item, -1 where the publication does not know it."""
-        known = self.rows.get((item_type, item))
-        if known is None:
-            known = self.items.row(item_type, item)
-            if len(self.rows) < KEPT_ROWS:
-                self.rows[item_type, item] = known
-        return known
-
-    def id(self, row: int) -> str:
-        """Return the item id of a row."""
-        known = self._ids.get(row)
-        if known is None:
-            known = self.items.ids[row]
-            if len(self._ids) < KEPT_ROWS:
-                self._ids[row] = known
-        return known
+        self._standing = _Standing(0, 0, b"", 0, {})
+        self.rows: Remembered[tuple[int, str], int] = Remembered(lambda key: items.row(*key))
+        """Rows by item type and id, -1 where the publication does not know the item."""
+        self.ids: Remembered[int, str] = Remembered(items.ids.__getitem__)
+        """Item ids by row."""
 
     def context_item(self, row: int, source: str) -> ContextItem:
         """Return the item of a row as something an answer starts from."""
-        return ContextItem(row, self.types[row], self.id(row), source)
+        return ContextItem(row, self.types[row], self.ids[row], source)
 
     def standing(self, now: int) -> bytes:
         """Return one byte an item row: 1 where the item is valid at `now` (µs) and on no blacklist."""
-        return self._at(now)[2]
+        return self._at(now).standing
+
+    def standing_of(self, now: int, types: tuple[int, ...]) -> bytes:
+        """Return `standing`, but 1 only for items of some types."""
+        state = self._at(now)
+        found = state.of_types.get(types)
+        if found is None:
+            chosen = np.frombuffer(state.standing, np.bool_) & np.isin(self.items.types, types)
+            found = state.of_types[types] = chosen.tobytes()
+        return found
 
     def changed(self, now: int) -> int:
         """Return when an item last began or ceased to be valid (µs), 0 if none ever did before `now`."""
-        return self._at(now)[3]
+        return self._at(now).changed
 
-    def _at(self, now: int) -> tuple[int, int, bytes, int]:
-        """Return since and until when it holds, what `standing` and `changed` say.
-
-        Kept until the next item begins or ceases to be valid, so the arrays are read rarely.
-        """
+    def _at(self, now: int) -> _Standing:
+        """Return what holds at a moment; kept until the next item begins or ceases to be valid."""
         state = self._standing
-        if not state[0] <= now < state[1]:
+        if not state.since <= now < state.until:
             items = self.items
             standing = (items.allowed & (items.valid_from <= now) & (now < items.valid_to)).tobytes()
             edges = np.concatenate((items.valid_from, items.valid_to))
             until = int(edges[edges > now].min(initial=FOREVER))
             changed = int(edges[edges <= now].max(initial=0))
-            self._standing = state = now, until, standing, changed
+            self._standing = state = _Standing(now, until, standing, changed, {})
         return state
 
     def in_ranges(self, row: int, ranges: Ranges) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 
 from personalization_pipelines.models.scoring import CONTEXT_ITEMS, PROFILE_ITEMS
 from personalization_pipelines.scenarios.plan import PlanCategory, PlanLevel, PlanReference, PlanScenario
@@ -25,6 +25,9 @@ from serving.question import Answer, ContextItem, LiveHistory, Question, Recomme
 from serving.shelf import Ranges, Shelf, shelf_of
 
 OTHER_CATEGORY = "other category than the level's"
+
+Pick = tuple[int, float, Candidates]
+"""An item row, its model's score for it, and what the model said."""
 
 
 @dataclass(slots=True)
@@ -38,7 +41,7 @@ class _Composition:
     past: Past
     context: list[ContextItem]
     filters: Filters
-    picked: list[tuple[int, float, Candidates]] = field(default_factory=list)  # row, score, whose
+    picked: list[Pick] = field(default_factory=list)
     taken: set[int] = field(default_factory=set)
     levels: list[dict[str, object]] = field(default_factory=list)
     asked: bool = False
@@ -63,7 +66,7 @@ def compose(publication: Publication, scenario: PlanScenario, question: Question
 
 def _context_items(shelf: Shelf, scenario: PlanScenario, question: Question, past: Past) -> list[ContextItem]:
     """Return the request's items, then those its history codes mean, each item once."""
-    found = {key: ContextItem(shelf.row(*key), *key, "REQUEST") for key in question.items}
+    found = {key: ContextItem(shelf.rows[key], *key, "REQUEST") for key in question.items}
     for code in question.histories:
         for _, row, event in past.of_code(code, scenario.input):
             one = shelf.context_item(row, SOURCES[event])
@@ -80,10 +83,12 @@ def _ask_level(made: _Composition, level: PlanLevel) -> None:
             made.asked = True
             ranges = None if paths is None or candidates.by_category else made.shelf.ranges(paths)
             turns.append((_passing(made, candidates, ranges), reference.weight))
+    if not made.question.explain:
+        _take(made, turns)
+        return
     before, dropped = len(made.picked), made.filters.dropped.copy()
-    _round_robin(made, turns)
-    if made.question.explain:
-        made.levels.append(_told(made, level, paths, before, dropped))
+    _take(made, turns)
+    made.levels.append(_told(made, level, paths, before, dropped))
 
 
 def _told(
@@ -128,20 +133,32 @@ def _context_of(
     return asked, made.past.interests(made.scenario.input, limit)
 
 
-def _passing(
-    made: _Composition, candidates: Candidates, ranges: Ranges | None
-) -> Iterator[tuple[int, float, Candidates]]:
+def _passing(made: _Composition, candidates: Candidates, ranges: Ranges | None) -> Iterator[Pick]:
     """Yield a model's candidates that may be shown and are not in the answer yet, best first."""
-    taken, passes, shelf = made.taken, made.filters.passes, made.shelf
+    taken, filters, shelf = made.taken, made.filters, made.shelf
+    standing, excluded, plain = filters.standing, filters.rows, ranges is None and not filters.by_category
     for row, said in candidates.ranked():
-        if row not in taken:
-            if ranges is not None and not shelf.in_ranges(row, ranges):
-                made.filters.dropped[OTHER_CATEGORY] += 1
-            elif passes(row):
-                yield row, said, candidates
+        if row in taken:
+            continue
+        if plain and standing[row] and row not in excluded:  # the usual case first
+            yield row, said, candidates
+        elif ranges is not None and not shelf.in_ranges(row, ranges):
+            filters.dropped[OTHER_CATEGORY] += 1
+        elif filters.passes(row):
+            yield row, said, candidates
 
 
-def _round_robin(made: _Composition, turns: list[tuple[Iterator[tuple[int, float, Candidates]], int]]) -> None:
+def _take(made: _Composition, turns: list[tuple[Iterator[Pick], int]]) -> None:
+    """Take as many as are missing; one model's candidates are different items, so it needs no turns."""
+    if len(turns) != 1:
+        _round_robin(made, turns)
+        return
+    found = list(islice(turns[0][0], made.question.number - len(made.picked)))
+    made.picked += found
+    made.taken.update([row for row, _, _ in found])
+
+
+def _round_robin(made: _Composition, turns: list[tuple[Iterator[Pick], int]]) -> None:
     """Take one item after the other, `weight` at a turn, the first model first, until there are enough."""
     while turns:
         going = []
@@ -187,23 +204,32 @@ def _moved(path: str, category: PlanCategory) -> str:
 
 def _recommended(made: _Composition) -> list[Recommended]:
     """Return the picks with origin, falling relevance and, where asked for, category and explanation."""
-    by_model: dict[int, tuple[Candidates, list[int]]] = {}
-    for row, _, candidates in made.picked:
-        by_model.setdefault(id(candidates), (candidates, []))[1].append(row)
-    origin: dict[int, tuple[ContextItem, ...]] = {}
-    for candidates, rows in by_model.values():
-        origin |= candidates.origins(made.shelf, rows)
-    find_id, types, least, items = made.shelf.id, made.shelf.types, 1000, []
+    by_model: dict[int, tuple[Candidates, list[int], list[float]]] = {}
     for row, said, candidates in made.picked:
-        least = min(least, candidates.relevance(said))
+        _, rows, scores = by_model.setdefault(id(candidates), (candidates, [], []))
+        rows.append(row)
+        scores.append(said)
+    origin: dict[int, tuple[ContextItem, ...]] = {}
+    relevance: dict[int, int] = {}
+    for candidates, rows, scores in by_model.values():
+        origin |= candidates.origins(made.shelf, rows)
+        relevance |= zip(rows, candidates.relevances(scores), strict=True)
+    ids, types, least, items = made.shelf.ids, made.shelf.types, 1000, []
+    for row, _, candidates in made.picked:
+        least = min(least, relevance[row])
         model = candidates.model
-        one = Recommended(row, types[row], find_id(row), model.name, model.number, least, origin.get(row, ()))
+        items.append(Recommended(row, types[row], ids[row], model.name, model.number, least, origin.get(row, ())))
+    if made.question.nearest_category or made.question.explain:
+        _add_details(made, items)
+    return items
+
+
+def _add_details(made: _Composition, items: list[Recommended]) -> None:
+    for one, (row, _, candidates) in zip(items, made.picked, strict=True):
         if made.question.nearest_category:
             one.category = _nearest_category(made, row)
         if made.question.explain:
             one.explanation = _explanation(made, candidates, one)
-        items.append(one)
-    return items
 
 
 def _explanation(made: _Composition, candidates: Candidates, one: Recommended) -> dict[str, object]:
