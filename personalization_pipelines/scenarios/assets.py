@@ -15,7 +15,7 @@ from personalization_pipelines.website import Website
 from personalization_pipelines.website.scenarios import Scenario
 
 Answering = Callable[[Home, Website], Answer]
-TABLES = ("items", "stg_items", "item_categories", "visitor_history")
+TABLES = ("items", "stg_items", "learned_categories", "item_categories", "visitor_history")
 
 
 def build_assets(website: Website, answering: Answering) -> list[dg.AssetsDefinition]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personalization_pipelines.errors import Busy, CorruptData, PermanentError
+from personalization_pipelines.scenarios import learned_paths
 from personalization_pipelines.scenarios.arrays import Texts
 from personalization_pipelines.scenarios.published_items import ALWAYS
 from personalization_pipelines.scenarios.published_visitors import EVENTS
@@ -21,7 +22,7 @@ from personalization_pipelines.scenarios.tables import Arrays, item_arrays, visi
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TABLES = ("items", "visitor_history")
+TABLES = ("items", "learned_categories", "visitor_history")
 _ITEM_COLUMNS = (
     "item_type", "item", "price_minor", "currency", "valid_from", "valid_to", "categories", "attributes",
 )  # fmt: skip
@@ -49,7 +50,7 @@ def feature_fingerprints(features: Path) -> dict[str, str]:
 
 
 def read_items(features: Path, currency: str, blacklist: frozenset[tuple[int, str]]) -> ItemTable:
-    """Return the items of the feature table `items`, in its order.
+    """Return the items of the feature table `items`, in its order, with the category paths learned from clicks.
 
     A price in another currency than the website's counts as unknown (spec: filters, 5). Items of
     `blacklist` (type, id) are kept but not allowed. Raises CorruptData where the table is not what it says.
@@ -57,7 +58,8 @@ def read_items(features: Path, currency: str, blacklist: frozenset[tuple[int, st
     table = _table(features, "items", _ITEM_COLUMNS)
     types = _numbers(table, "item_type", np.int32, 0)
     ids = _texts(table, "item")
-    path_starts, paths = _lists(table, "categories")
+    learned = _table(features, "learned_categories", learned_paths.COLUMNS).to_pylist()
+    path_starts, paths = learned_paths.add_paths(types, ids, *_lists(table, "categories"), learned)
     arrays, categories = item_arrays(
         types,
         ids,

@@ -40,13 +40,16 @@ HISTORY_SCHEMA = pa.schema(
         ("time", pa.timestamp("us")),
     ]
 )
+LEARNED_SCHEMA = pa.schema(
+    [("item_type", pa.int32()), ("item", pa.string()), ("category", pa.string()), ("visitors", pa.int64())]
+)
 
 History = Sequence[tuple[int, str, str, int]]
 """Item type, item, event, time in µs; newest first."""
 
 
 def write_features(build: Build, items: Sequence[Item], histories: dict[str, History], currency: str = "EUR") -> None:
-    """Write the feature tables `items` and `visitor_history` with their sidecars."""
+    """Write the feature tables `items`, `visitor_history` and an empty `learned_categories` with their sidecars."""
     rows = [
         {
             "item_type": item.type,
@@ -63,6 +66,7 @@ def write_features(build: Build, items: Sequence[Item], histories: dict[str, His
         for item in items
     ]
     write_table(build.features / "items.parquet", pa.Table.from_pylist(rows, ITEM_SCHEMA))
+    write_table(build.features / "learned_categories.parquet", LEARNED_SCHEMA.empty_table())
     events = [
         dict(zip(HISTORY_SCHEMA.names, (visitor(user), *event), strict=True))
         for user, history in histories.items()

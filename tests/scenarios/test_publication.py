@@ -21,7 +21,7 @@ from personalization_pipelines.scenarios.publication import current, listing, pu
 from personalization_pipelines.scenarios.published import EVENTS, Publication
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
-from tests.scenarios.built import HISTORY_SCHEMA, at, write_features, write_model, write_table
+from tests.scenarios.built import HISTORY_SCHEMA, LEARNED_SCHEMA, at, write_features, write_model, write_table
 from tests.scenarios.publishing import Item, directory_digest, neighbours, ranking, visitor
 
 ITEMS = [
@@ -119,6 +119,22 @@ def test_models_of_an_older_catalogue_are_moved_to_the_rows_of_this_one(build: B
 def test_a_price_in_another_currency_is_unknown(build: Build) -> None:
     write_features(build, ITEMS, {}, currency="USD")
     assert Publication.open(publish(build).directory).items.price_minor[0] == -1
+
+
+def test_paths_learned_from_clicks_stand_beside_the_items_own(build: Build) -> None:
+    before = Publication.open(publish(build).directory).items
+    one, other = before.row(1, ITEMS[0].id), before.row(1, ITEMS[1].id)
+    rows = [
+        {"item_type": 1, "item": ITEMS[0].id, "category": "/Learned/Path", "visitors": 2},
+        {"item_type": 1, "item": ITEMS[0].id, "category": before.paths(one)[0], "visitors": 2},
+        {"item_type": 1, "item": "unknown", "category": "/Nowhere", "visitors": 9},
+    ]
+    write_table(build.features / "learned_categories.parquet", pa.Table.from_pylist(rows, LEARNED_SCHEMA))
+    after = Publication.open(publish(build).directory).items
+    assert sorted(after.paths(one)) == sorted([*before.paths(one), "/Learned/Path"])
+    assert after.paths(other) == before.paths(other)
+    assert "/Learned" in after.categories
+    assert "/Nowhere" not in after.categories
 
 
 def test_publishing_the_same_again_changes_nothing(build: Build) -> None:
@@ -381,5 +397,5 @@ def test_a_reader_keeps_what_it_opened_while_it_is_deleted(build: Build) -> None
 def test_the_manifest_names_everything_it_was_made_of(build: Build) -> None:
     manifest = json.loads((publish(build).directory / "manifest.json").read_bytes())
     assert manifest["models"] == {"top": "build-1", "also": "build-1"}
-    assert set(manifest["features"]) == {"items", "visitor_history"}
+    assert set(manifest["features"]) == {"items", "learned_categories", "visitor_history"}
     assert (manifest["website"], manifest["as_of"]) == ("shop", "2026-03-01T12:00:00+00:00")
