@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,14 @@ class PostgresServer:
         """End it at once, without a checkpoint, as a crash does."""
         self._run("pg_ctl", "-D", self._data, "-m", "immediate", "stop")
 
+    def kill(self) -> None:
+        """Kill -9 the server and all its processes."""
+        processes = self._processes()
+        for process in processes:
+            os.kill(process, signal.SIGKILL)
+        while any(_lives(process) for process in processes):
+            time.sleep(0.01)
+
     def freeze(self) -> None:
         """SIGSTOP the server and all its backends: connections stay open and nothing answers."""
         server, *_ = self._processes()
@@ -86,6 +95,13 @@ class PostgresServer:
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._as_postgres, str(self._binaries / program), *arguments]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+
+
+def _lives(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def find_binaries() -> Path | None:

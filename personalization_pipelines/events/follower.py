@@ -87,7 +87,7 @@ class Follower:
         self._share, self._next_share, self._next_views = 0, 0.0, 0.0
 
     def check(self) -> None:
-        """Raise where the store's file was deleted (LiveStoreUnavailable) or is damaged (CorruptData)."""
+        """Raise CorruptData where the store's file was deleted or is damaged."""
         self._store.check()
 
     def apply_unread(self) -> int:

@@ -2,8 +2,8 @@
 
 Whoever deletes or replaces a database file leaves processes writing into a file that has no name any more, and a
 `-wal` and `-shm` beside it that belong to the old one; SQLite calls this a way to corrupt a database
-(sqlite.org/howtocorrupt.html, section 1.4). The live store is made again from the log, so a damaged file is not
-repaired: it goes, with what belongs to it.
+(sqlite.org/howtocorrupt.html, section 1.4). The live store is made again from the log, so such a file and a damaged
+one are not repaired: they go, with what belongs to them.
 
 A damaged page may be one that only a reader comes across. Readers say so by an empty file beside it.
 """
@@ -54,23 +54,20 @@ class LiveFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._inode = 0
+        self._inodes: tuple[int, int] | None = None
 
     def prepare(self) -> None:
         """Before the file is opened: where there is none, or an emptied one, remove what is left of an earlier one."""
-        if not self.path.exists() or not self.path.stat().st_size:
+        if not self._holds_something():
             self.discard()
 
     def opened(self) -> None:
-        """Remember which file was opened."""
-        self._inode = self.path.stat().st_ino
+        """Remember which files were opened."""
+        self._inodes = inodes_of(self.path)
 
     def is_current(self) -> bool:
-        """Tell whether the opened file still has its name."""
-        try:
-            return self.path.stat().st_ino == self._inode
-        except FileNotFoundError:
-            return False
+        """Tell whether the opened files still have their names, and were not emptied."""
+        return inodes_of(self.path) == self._inodes and self._holds_something()
 
     def is_suspected(self) -> bool:
         """Tell whether a reader has reported damage."""
@@ -80,20 +77,17 @@ class LiveFile:
         """Forget the report: the file was found whole, or was replaced."""
         _report(self.path).unlink(missing_ok=True)
 
-    def let_go(self) -> None:
-        """After the connection was closed: where another file or none has the name, remove the old one's rest."""
-        if not self.is_current():
-            self._remove_beside()
-
     def discard(self) -> None:
         """After the connection was closed: remove the file and all that belongs to it."""
-        self.path.unlink(missing_ok=True)
-        self._remove_beside()
+        for path in (self.path, *(Path(f"{os.fspath(self.path)}{ending}") for ending in _BESIDE)):
+            path.unlink(missing_ok=True)
         self.acquit()
 
-    def _remove_beside(self) -> None:
-        for ending in _BESIDE:
-            Path(f"{os.fspath(self.path)}{ending}").unlink(missing_ok=True)
+    def _holds_something(self) -> bool:
+        try:
+            return self.path.stat().st_size > 0
+        except FileNotFoundError:
+            return False
 
 
 def _report(path: Path) -> Path:

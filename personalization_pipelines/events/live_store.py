@@ -77,11 +77,11 @@ class LiveStore:
             self._file.opened()
 
     def check(self) -> None:
-        """Look at the SQLite file: LiveStoreUnavailable if it lost its name, CorruptData if a reader's report holds."""
+        """Look at the SQLite file: CorruptData if it is not the one that was opened, or a reader's report holds."""
         if not self._file:
             return
         if not self._file.is_current():
-            raise LiveStoreUnavailable(f"{self._file.path} was deleted or replaced while it was open")
+            raise CorruptData(f"{self._file.path} was deleted, emptied or replaced while it was open")
         if self._file.is_suspected():
             with self._transaction() as connection:
                 found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
@@ -140,8 +140,6 @@ class LiveStore:
     def close(self) -> None:
         """Close the connection."""
         self._engine.dispose()
-        if self._file:
-            self._file.let_go()
 
     def _apply(self, batch: Sequence[Event], positions: Mapping[str, Position]) -> None:
         known = [event for event in batch if event.visitor and not event.quarantine]

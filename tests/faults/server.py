@@ -150,6 +150,8 @@ class Clients:
     """Closed-loop clients with unique keys (the item id). A call whose answer never came is `unknown`."""
 
     port: int
+    pause: float = 0.0
+    """Seconds between an answer and the client's next call."""
     acknowledged: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
     unknown: set[int] = field(default_factory=set)
@@ -178,6 +180,8 @@ class Clients:
                 response = connection.getresponse()
                 response.read()
                 (self.acknowledged if response.status == 204 else self.refused).add(key)
+                if self.pause:
+                    self._stop.wait(self.pause)
             except (OSError, http.client.HTTPException):
                 self.unknown.add(key)
                 connection.close()
