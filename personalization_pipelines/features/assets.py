@@ -33,6 +33,7 @@ from personalization_pipelines.website import Website
 
 SOURCES = {"lake_events": ("events", None), "lake_items": ("content", "items"), "lake_users": ("content", "users")}
 DAYS = "event_days"
+EVENTS, ROBOTS = "stg_events", "robots"
 
 
 def build_assets(website: Website) -> list[dg.AssetsDefinition]:
@@ -65,6 +66,7 @@ def _asset(website: Website, name: str) -> dg.AssetsDefinition:
             report = run_feature(build, name)
             checks = [check_result(check_feature(build, name), "contract")]
             more, plot = _days(build) if name == DAYS else ([], {})
+            left_out = _robots(build) if name == EVENTS else {}
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": report.rows,
@@ -73,6 +75,7 @@ def _asset(website: Website, name: str) -> dg.AssetsDefinition:
                 "fingerprint": report.fingerprint,
                 "preview": preview(report.preview),
                 **plot,
+                **left_out,
             },
             check_results=[*checks, *more],
             data_version=dg.DataVersion(report.fingerprint),
@@ -93,6 +96,14 @@ def _days(build: Build) -> tuple[list[dg.AssetCheckResult], dict[str, dg.Metadat
     totals = _totals(load_feature(build, DAYS).to_pylist())
     gate = check_daily_share(totals, build.day, build.website.quality.events.min_daily_share)
     return [check_result(gate, "daily_share")], _plot(totals, build.website)
+
+
+def _robots(build: Build) -> dict[str, int]:
+    """Return how many events of robots `stg_events` leaves out, by what gave them away."""
+    found = load_feature(build, ROBOTS, ["rule", "events"]).group_by("rule").aggregate([("events", "sum")])
+    events = dict(zip(found["rule"].to_pylist(), found["events_sum"].to_pylist(), strict=True))
+    by_agent, by_rate = events.get("user_agent", 0), events.get("rate", 0)
+    return {"robots by user agent": by_agent, "robots by rate": by_rate}
 
 
 def _totals(rows: list[dict[str, Any]]) -> dict[date, int]:

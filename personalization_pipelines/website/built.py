@@ -34,7 +34,6 @@ class Unbuilt:
 
 
 UNBUILT: tuple[Unbuilt, ...] = (
-    Unbuilt("category_from_clicks", (True,)),
     Unbuilt("content.export_hosts"),
     Unbuilt("content.sources.*.format", ("xml", "export")),
     Unbuilt("events.sources.*.format", ("xml", "export")),

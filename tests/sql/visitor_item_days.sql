@@ -17,3 +17,18 @@ insert into lake_events (record_id, time, event, visitor, item) values
     ('d', '2026-03-01 10:00', 'rendered', 'ann', '7');
 select event, visitor, item, events from visitor_item_days;
 values ('click', '', '7', 2);
+
+-- case: of what a visitor watched only the highest percentage of an item counts, on the days it was reached
+insert into lake_events (record_id, time, event, visitor, item, percentage) values
+    ('a', '2026-03-01 10:00', 'consume', 'ann', '7', 20),
+    ('b', '2026-03-02 10:00', 'consume', 'ann', '7', 80),
+    ('c', '2026-03-02 11:00', 'consume', 'ann', '7', 80),
+    ('d', '2026-03-03 10:00', 'consume', 'ann', '7', 60),
+    ('e', '2026-03-01 10:00', 'consume', 'bob', '7', 0),
+    ('f', '2026-03-01 10:00', 'consume', 'ann', '8', 90),
+    ('g', '2026-03-04 10:00', 'consume', 'ann', '8', null),
+    ('h', '2026-03-05 10:00', 'consume', 'ann', '8', null),
+    ('i', '2026-03-01 10:00', 'consume', '', '7', 10),
+    ('j', '2026-03-01 11:00', 'click', 'ann', '7', null);
+select visitor, item, day, events from visitor_item_days where event = 'consume';
+values ('', '7', '2026-03-01', 1), ('ann', '7', '2026-03-02', 2), ('ann', '8', '2026-03-04', 1), ('ann', '8', '2026-03-05', 1), ('bob', '7', '2026-03-01', 1);
