@@ -180,7 +180,7 @@ def _views(events: Sequence[Event]) -> list[tuple[Any, ...]]:
     oldest = time.time_ns() // 1000 - VIEW_MICROSECONDS
     views: dict[tuple[str, int, str, str], int] = {}
     for event in events:
-        if event.event in VIEW_EVENTS and event.item and event.time >= oldest:
+        if event.event in VIEW_EVENTS and event.item and event.time >= oldest and not event.is_bot:
             key = (event.website, event.item_type, event.item, event.visitor)
             views[key] = max(views.get(key, 0), event.time)
     return sorted((*key, last_time) for key, last_time in views.items())
