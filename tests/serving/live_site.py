@@ -49,7 +49,7 @@ class Worker:
     """One worker process of a server, reached over a connection that stays with it."""
 
     def __init__(self, server: Server, process: int) -> None:
-        self._port, self._process = server.port, process
+        self.port, self._process = server.port, process
         self._connection: http.client.HTTPConnection | None = None
 
     def get(self, path: str) -> tuple[int, dict[str, str], bytes]:
@@ -103,7 +103,7 @@ class Worker:
 
     def _connected(self) -> http.client.HTTPConnection:
         while self._connection is None:  # the kernel chooses the worker that gets a connection
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
             if _process_of(connection) == self._process:
                 self._connection = connection
             else:
