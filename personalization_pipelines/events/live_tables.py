@@ -62,11 +62,15 @@ follower_positions = sa.Table(
 
 
 def select_history() -> sa.Select[str, int, str, int, str]:
-    """Select event, item type, item, time, scenario of `:visitor` of `:website`, newest first, `:rows` of them."""
+    """Select event, item type, item, time, scenario of `:visitor` of `:website`, newest first, `:rows` of them.
+
+    Without deliveries: every answer brings ten, and twenty pages would push out what the visitor bought or blacklisted.
+    """
     table = visitor_events.c
+    mine = (table.website == sa.bindparam("website"), table.visitor == sa.bindparam("visitor"))
     return (
         sa.select(table.event, table.item_type, table.item, table.time, table.scenario)
-        .where(table.website == sa.bindparam("website"), table.visitor == sa.bindparam("visitor"))
+        .where(*mine, table.event != DELIVERY)
         .order_by(table.time.desc(), table.event.desc(), table.item_type.desc(), table.item.desc())
         .limit(sa.bindparam("rows", type_=sa.Integer))
         .offset(_NOTHING)
