@@ -24,6 +24,7 @@ _ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 # Without an offset SQLite's dialect would add a parameter for one to the text that the driver runs.
 _NOTHING: sa.ColumnClause[int] = sa.literal_column("0")
+DELIVERY: sa.ColumnClause[str] = sa.literal_column("'rendered'")
 
 metadata = sa.MetaData()
 
