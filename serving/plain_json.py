@@ -20,8 +20,7 @@ def plain_json(answer: Answer, writing: Writing, viewers: Sequence[int] | None) 
     if links is not None and not links.plain:
         return None
     context = ",".join([_context(one, viewers[n] if viewers else None) for n, one in enumerate(answer.context)])
-    origins: dict[tuple[ContextItem, ...], str] = {(): ""}
-    items = ",".join([_item(one, origins, links) for one in answer.items])
+    items = ",".join(_items(answer.items, links))
     return f'{{"contextItems":[{context}],"recommendationItems":[{items}]}}'.encode("ascii")
 
 
@@ -30,19 +29,28 @@ def _context(one: ContextItem, viewers: int | None) -> str:
     return f'{{"itemId":{int(one.item)},"itemType":{one.item_type}{seen},"sources":["{one.source}"]}}'
 
 
-def _item(one: Recommended, origins: dict[tuple[ContextItem, ...], str], links: Links | None) -> str:
-    origin = origins.get(one.origin)
-    if origin is None:
-        origin = origins[one.origin] = _origin(one.origin)
-    number, kind = int(one.item), one.item_type
-    start = f'{{"itemId":{number},"itemType":{kind},"relevance":{one.relevance}{origin}'
-    if links is None:
-        return start + "}"
-    end = f"{kind}/{one.item}{links.before}{one.number}{links.after}{links.sign(one.number, kind, one.item)}"
-    return f'{start},"links":{{"clickRecommended":"{links.click}{end}","rendered":"{links.rendered}{end}"}}}}'
+def _items(items: Sequence[Recommended], links: Links | None) -> list[str]:
+    """Return the recommended items; neighbours on the list often have the same origin, which is written once."""
+    written: list[str] = []
+    before: tuple[ContextItem, ...] = ()
+    origin = ""
+    for one in items:
+        if one.origin is not before:
+            before, origin = one.origin, _origin(one.origin)
+        kind = one.item_type
+        start = f'{{"itemId":{int(one.item)},"itemType":{kind},"relevance":{one.relevance}{origin}'
+        if links is None:
+            written.append(start + "}")
+        else:
+            end = f"{kind}/{one.item}{links.before}{one.number}{links.after}{links.sign(one.number, kind, one.item)}"
+            called = f'"clickRecommended":"{links.click}{end}","rendered":"{links.rendered}{end}"'
+            written.append(f'{start},"links":{{{called}}}}}')
+    return written
 
 
 def _origin(origin: tuple[ContextItem, ...]) -> str:
+    if not origin:
+        return ""
     ids = ",".join([str(int(one.item)) for one in origin])
     first = origin[0]
     return f',"origin":{{"itemIds":[{ids}],"itemType":{first.item_type},"source":"{first.source}"}}'

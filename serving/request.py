@@ -31,6 +31,8 @@ NOT_BUILT = {
     "userattribute": "preferring what visitors with the same attribute follow",
 }
 
+_USUAL = frozenset({"contextitems", "numrecs"})
+
 Parameters = dict[str, list[str]]
 
 
@@ -80,8 +82,12 @@ def parse_address(path: str) -> Address:
 
 def parse_wanted(parameters: Parameters, website: Website, scenario: PlanScenario) -> Wanted:
     """Return what the parameters ask of a scenario. Raises BadRequest (400) or NotBuiltYet (501)."""
-    _refuse_what_is_not_built(parameters, website)
+    usual = parameters.keys() <= _USUAL
+    if not usual:
+        _refuse_what_is_not_built(parameters, website)
     items, histories = _context(parameters.get("contextitems"), website, scenario.input)
+    if usual:
+        return Wanted(Asking(_number(parameters), items, histories, scenario.output[:1], (), False, False, False), ())
     asked = Asking(
         number=_number(parameters),
         items=items,
