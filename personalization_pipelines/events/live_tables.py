@@ -149,18 +149,11 @@ def delete_beyond(newest: int) -> sa.Delete:
     """Delete all but about the `newest` deliveries and the `newest` other events of `:one_visitor` of `:one_website`."""
     table = visitor_events.c
     mine = (table.website == sa.bindparam("one_website"), table.visitor == sa.bindparam("one_visitor"))
-    too_old = [
-        sa.and_(kind, table.time < _oldest_kept((*mine, kind), newest))
-        for kind in (table.event == DELIVERY, table.event != DELIVERY)
-    ]
+    too_old = []
+    for kind in (table.event == DELIVERY, table.event != DELIVERY):
+        kept = sa.select(table.time).where(*mine, kind).order_by(table.time.desc()).offset(newest - 1).limit(1)
+        too_old.append(sa.and_(kind, table.time < kept.scalar_subquery()))
     return sa.delete(visitor_events).where(*mine, sa.or_(*too_old))
-
-
-def _oldest_kept(which: Sequence[sa.ColumnElement[bool]], newest: int) -> sa.ScalarSelect[int]:
-    other = visitor_events.alias()
-    columns = {column: other.c[column.name] for column in visitor_events.columns}
-    mine = [sa.sql.visitors.replacement_traverse(one, {}, lambda part, **_: columns.get(part)) for one in which]
-    return sa.select(other.c.time).where(*mine).order_by(other.c.time.desc()).offset(newest - 1).limit(1).scalar_subquery()
 
 
 def _insert(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
