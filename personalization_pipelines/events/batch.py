@@ -110,12 +110,12 @@ def _call(sent: Sent) -> Call:
     event, user, kind = (_single(path, name) for name in ("event", "user", "type"))
     rule = RULES.get(event)
     if rule and rule.path == "users":
-        place = [_taken(parameters, name) for name in ("source", "target")]
+        where = [_taken(parameters, name) for name in ("source", "target")]
     else:
-        place = [user] if rule and rule.path == "user" else [user, kind, _item(path, rule)]
+        where = [user] if rule and rule.path == "user" else [user, kind, _item(path, rule)]
     event_id = _taken(parameters, EVENT_ID)
     checked = read_event_id(event_id) if event_id else ""
-    return Call(event, place, {name: texts for name, texts in parameters.items() if texts}, checked)
+    return Call(event, where, {name: texts for name, texts in parameters.items() if texts}, checked)
 
 
 def _is_plain(value: object) -> bool:

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from personalization_pipelines.events import live_tables as tables
 from personalization_pipelines.events.event import Event
 from personalization_pipelines.events.live_bulk import write_rows
 from personalization_pipelines.events.live_file import LiveFile, is_damage
+from personalization_pipelines.events.live_logins import LiveLogins
 from personalization_pipelines.events.live_url import parse_live_url
 from personalization_pipelines.events.tail import Position
 
@@ -67,9 +69,12 @@ class LiveStore:
         self._upsert_views = tables.upsert_views(self._dialect)
         self._upsert_positions = tables.upsert_positions(self._dialect)
         self._delete_beyond = tables.delete_beyond(NEWEST_PER_VISITOR)
+        self._logins = LiveLogins(self._dialect)
         try:
             with self._transaction() as connection:
                 tables.metadata.create_all(connection)
+                tables.add_columns(connection)
+                self._logins.load(connection)
         except BaseException:
             self._engine.dispose()
             raise
@@ -143,10 +148,12 @@ class LiveStore:
 
     def _apply(self, batch: Sequence[Event], positions: Mapping[str, Position]) -> None:
         known = [event for event in batch if event.visitor and not event.quarantine]
-        rows = sorted((e.website, e.visitor, e.time, e.event, e.item_type, e.item, e.scenario) for e in known)
+        own = {(e.website, e.visitor, e.time, e.event, e.item_type, e.item): e for e in known if not e.source_visitor}
+        rows = [(*key, event.scenario, "", 0, 0) for key, event in sorted(own.items(), key=itemgetter(0))]
         moved = [(writer, position.number, position.offset) for writer, position in positions.items()]
         with self._transaction() as connection:
             write_rows(connection, tables.visitor_events, self._insert_events, rows)
+            self._logins.apply(connection, known)
             write_rows(connection, tables.item_views, self._upsert_views, _views(known))
             write_rows(connection, tables.follower_positions, self._upsert_positions, moved)
 
@@ -155,6 +162,8 @@ class LiveStore:
         letters = tables.VISITOR_LETTERS
         mine = tables.in_share(website, letters[share] if share else "", letters[share + 1 : share + 2])
         with self._transaction() as connection:
+            if not share:
+                self._logins.forget_before(connection, website, time)
             forgotten = connection.execute(sa.delete(tables.visitor_events).where(*mine, table.time < time)).rowcount
             counts = sa.select(table.visitor).where(*mine).group_by(table.visitor)
             for visitor in connection.scalars(counts.having(sa.func.count() > NEWEST_PER_VISITOR)).all():

@@ -20,10 +20,11 @@ COUNTED_VIEWERS = 10_000
 VISITOR_LETTERS = "".join(sorted("-_" + string.digits + string.ascii_letters))  # base64url, in byte order
 
 # Ids are compared byte by byte: visitors are deleted in ranges of their first character.
-_ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 # Without an offset SQLite's dialect would add a parameter for one to the text that the driver runs.
 _NOTHING: sa.ColumnClause[int] = sa.literal_column("0")
+_NO_ONE: sa.ColumnClause[str] = sa.literal_column("''")  # the rows of an INSERT are all that its driver is given
 DELIVERY: sa.ColumnClause[str] = sa.literal_column("'rendered'")
 
 metadata = sa.MetaData()
@@ -31,23 +32,27 @@ metadata = sa.MetaData()
 visitor_events = sa.Table(
     "visitor_events",
     metadata,
-    sa.Column("website", _ID, primary_key=True),
-    sa.Column("visitor", _ID, primary_key=True),
+    sa.Column("website", ID, primary_key=True),
+    sa.Column("visitor", ID, primary_key=True),
     sa.Column("time", sa.BigInteger, primary_key=True),
-    sa.Column("event", _ID, primary_key=True),
+    sa.Column("event", ID, primary_key=True),
     sa.Column("item_type", sa.Integer, primary_key=True),
-    sa.Column("item", _ID, primary_key=True),
-    sa.Column("scenario", _ID, nullable=False),
+    sa.Column("item", ID, primary_key=True),
+    sa.Column("scenario", ID, nullable=False),
+    # What a login copied from another visitor: from whom, when, and over how many logins; own events: '', 0, 0.
+    sa.Column("via", ID, nullable=False, server_default=""),
+    sa.Column("arrived", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("hops", sa.Integer, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 
 item_views = sa.Table(
     "item_views",
     metadata,
-    sa.Column("website", _ID, primary_key=True),
+    sa.Column("website", ID, primary_key=True),
     sa.Column("item_type", sa.Integer, primary_key=True),
-    sa.Column("item", _ID, primary_key=True),
-    sa.Column("visitor", _ID, primary_key=True),
+    sa.Column("item", ID, primary_key=True),
+    sa.Column("visitor", ID, primary_key=True),
     sa.Column("last_time", sa.BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -55,7 +60,7 @@ item_views = sa.Table(
 follower_positions = sa.Table(
     "follower_positions",
     metadata,
-    sa.Column("writer", _ID, primary_key=True),
+    sa.Column("writer", ID, primary_key=True),
     sa.Column("number", sa.BigInteger, nullable=False),
     sa.Column("offset", sa.BigInteger, nullable=False),
     sqlite_with_rowid=False,
@@ -117,13 +122,29 @@ def select_positions() -> sa.Select[str, int, int]:
 
 
 def insert_events(dialect: str) -> sa.Insert:
-    """Insert rows of `visitor_events`; those that are there already stay as they are."""
-    return _insert(dialect, visitor_events).on_conflict_do_nothing()
+    """Insert visitors' own rows of `visitor_events`; what is there stays, but the copy of another's becomes own."""
+    insert = insert_into(dialect, visitor_events)
+    return insert.on_conflict_do_update(
+        index_elements=list(visitor_events.primary_key),
+        set_={name: insert.excluded[name] for name in ("scenario", "via", "arrived", "hops")},
+        where=visitor_events.c.via != _NO_ONE,
+    )
+
+
+def add_columns(connection: sa.Connection) -> None:
+    """Give tables that an earlier version made the columns they lack."""
+    known = sa.inspect(connection)
+    for table in metadata.sorted_tables:
+        present = {column["name"] for column in known.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in present:
+                described = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {described}")
 
 
 def upsert_views(dialect: str) -> sa.Insert:
     """Insert rows of `item_views`, or move their last time forward."""
-    insert = _insert(dialect, item_views)
+    insert = insert_into(dialect, item_views)
     newer = insert.excluded.last_time > item_views.c.last_time
     return insert.on_conflict_do_update(
         index_elements=list(item_views.primary_key), set_={"last_time": insert.excluded.last_time}, where=newer
@@ -132,7 +153,7 @@ def upsert_views(dialect: str) -> sa.Insert:
 
 def upsert_positions(dialect: str) -> sa.Insert:
     """Insert or replace rows of `follower_positions`."""
-    insert = _insert(dialect, follower_positions)
+    insert = insert_into(dialect, follower_positions)
     return insert.on_conflict_do_update(
         index_elements=[follower_positions.c.writer],
         set_={"number": insert.excluded.number, "offset": insert.excluded.offset},
@@ -156,7 +177,7 @@ def delete_beyond(newest: int) -> sa.Delete:
     return sa.delete(visitor_events).where(*mine, sa.or_(*too_old))
 
 
-def _insert(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+def insert_into(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """Return the insert of one dialect; only the one that is used is imported, for the server starts with this."""
     if dialect == "sqlite":
         from sqlalchemy.dialects import sqlite
