@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from personalization_pipelines.errors import ConfigurationError, LiveStoreUnavailable
@@ -151,6 +152,22 @@ def test_of_a_robot_about_the_newest_500_events_stay(store: LiveStore, reader: L
     history = reader.history("shop", "v", limit=5000)
     assert [found.item for found in history] == [str(n) for n in range(2999, 2499, -1)]
     assert len(reader.history("shop", "person", limit=5000)) == 300
+
+
+def test_deliveries_push_nothing_out_of_a_history_and_are_bounded_themselves(
+    store: LiveStore, reader: LiveReader
+) -> None:
+    store.apply([event("blacklist", "6", time=NOW)])
+    store.apply([event("rendered", str(n), time=NOW + 1 + n) for n in range(3000)])
+    assert [(found.event, found.item) for found in reader.history("shop", "v")] == [("blacklist", "6")]
+    assert store.forget_before(NOW - DAY) == 2500
+    assert [(found.event, found.item) for found in reader.history("shop", "v")] == [("blacklist", "6")]
+
+
+def test_a_robot_is_no_viewer_and_keeps_its_own_history(store: LiveStore, reader: LiveReader) -> None:
+    store.apply([event("click", "7", visitor="person"), msgspec.structs.replace(event("click", "7"), is_bot=True)])
+    assert reader.viewers("shop", [(1, "7")]) == [1]
+    assert [found.item for found in reader.history("shop", "v")] == ["7"]
 
 
 def test_views_that_no_longer_count_are_forgotten(store: LiveStore, reader: LiveReader) -> None:
