@@ -15,6 +15,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from personalization_pipelines.events.duplicates import merge_ids
 from personalization_pipelines.events.manifest import (
     EVENTS,
     QUARANTINE,
@@ -73,7 +74,9 @@ def _merge_group(lake: Path, kind: str, schema: pa.Schema, name: str, group: lis
     tables = (pq.read_table(lake / file.path, schema=schema, partitioning=None) for file in group)
     path, rows = write_part(lake, kind, group[0].day, name, schema, _joined(tables), disk)
     content = sum(int(file.content, 16) for file in group) % 2**64
-    return LakeFile(path, group[0].day, rows, f"{content:016x}", sum(file.event_ids for file in group))
+    merged = LakeFile(path, group[0].day, rows, f"{content:016x}", sum(file.event_ids for file in group))
+    merge_ids(lake, group, merged, disk)
+    return merged
 
 
 def _joined(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:

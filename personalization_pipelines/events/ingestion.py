@@ -76,7 +76,7 @@ class Ingestion:
         if not self.pending:
             return
         collected, rejected = self.columns.take()
-        events = drop_duplicates(self.lake, self.manifest, collected)
+        events = drop_duplicates(self.lake, self.manifest, collected, self.disk)
         files = self._write(EVENTS, EVENT_SCHEMA, events)
         quarantine = self._write(QUARANTINE, QUARANTINE_SCHEMA, rejected)
         self.manifest = commit(self.lake, self._advanced(files, quarantine), self.disk)

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ from personalization_pipelines.errors import Busy, CorruptData
 
 ROW_GROUP_ROWS = 122_880  # DuckDB's own: its threads share a file by row groups
 GRACE_SECONDS = 3600  # how long a file that was merged into another stays for builds that still read it
+IDS_KEPT = timedelta(days=36)  # after that no new event can repeat one of the file's event ids
 PATIENCE_SECONDS = 10.0
 EVENTS, QUARANTINE = "events", "events_quarantine"
 
@@ -142,15 +144,24 @@ def write_part(
 
 
 def remove_strays(lake: Path, manifest: Manifest, disk: Disk) -> Manifest:
-    """Remove files that no manifest lists, and merged ones after their grace; return the manifest without those."""
+    """Remove files that no manifest lists, merged ones after their grace, and digests that nobody asks for any more;
+    return the manifest without the merged ones.
+    """
     oldest = time.time() - GRACE_SECONDS
     retired = {path: since for path, since in manifest.retired.items() if since > oldest}
     listed = {file.path for file in (*manifest.files, *manifest.quarantine)} | retired.keys()
+    asked = f"{datetime.now(UTC) - IDS_KEPT:%Y-%m-%d}"
+    listed |= {ids_path(file.path) for file in manifest.files if file.event_ids and file.day >= asked}
     for kind in (EVENTS, QUARANTINE):
         for path in (lake / kind).glob("received_day=*/*"):
             if path.relative_to(lake).as_posix() not in listed:
                 disk.remove(path)
     return msgspec.structs.replace(manifest, retired=retired)
+
+
+def ids_path(path: str) -> str:
+    """Return where the digests of a Parquet file's event ids are (events/duplicates.py), relative as `path` is."""
+    return f"{path.removesuffix('.parquet')}.ids"
 
 
 @contextmanager
