@@ -88,7 +88,7 @@ class FromNeighbours:
 
     def __init__(self, model: PublishedModel, asked: Sequence[tuple[int, str]], past: Iterable[Entry]) -> None:
         self.model = model
-        self._spoken = list(_spoken(model, asked, past))
+        self._spoken = _spoken(model, asked, past)
         self._most = model.max_score * sum([weight for _, _, weight in self._spoken])
 
     def ranked(self) -> Iterator[tuple[int, float]]:
@@ -176,21 +176,26 @@ def _paired(rows: NDArray[np.integer], values: NDArray[np.generic]) -> Iterator[
         yield from zip(rows[part].tolist(), values[part].tolist(), strict=True)
 
 
-def _spoken(model: PublishedModel, asked: Sequence[tuple[int, str]], past: Iterable[Entry]) -> Iterator[Spoken]:
-    """Yield the context items that have neighbours, with their weights, strongest first.
+def _spoken(model: PublishedModel, asked: Sequence[tuple[int, str]], past: Iterable[Entry]) -> list[Spoken]:
+    """Return the context items that have neighbours, with their weights, strongest first: 1 for each of the request."""
+    if model.neighbours is None:
+        return []
+    starts = model.neighbours.lists.starts.data
+    spoken = [(row, source, 1.0) for row, source in asked if row >= 0 and starts[row] < starts[row + 1]]
+    if past:
+        spoken += _remembered(model, starts, {row for row, _ in asked}, past, LEAST_WEIGHT if spoken else 0.0)
+    return spoken
+
+
+def _remembered(
+    model: PublishedModel, starts: memoryview[int], seen: set[int], past: Iterable[Entry], least: float
+) -> Iterator[Spoken]:
+    """Yield the items of a visitor's history that have neighbours, with their weights, newest first.
 
     The weights are those of `recency_weights` in the offline evaluation, in plain Python: for a dozen items numpy
     costs five times as much. What weighs a hundredth of the strongest and less is left out: it could change no
     more than the order of near equals, and costs as much as the others.
     """
-    if model.neighbours is None:
-        return
-    starts, least, seen = model.neighbours.lists.starts.data, 0.0, set()
-    for row, source in asked:
-        seen.add(row)
-        if row >= 0 and starts[row] < starts[row + 1]:
-            least = LEAST_WEIGHT
-            yield row, source, 1.0
     recency = float(model.parameters.get("recency", DEFAULT_RECENCY))
     rank, moment = (0 if seen - {-1} else -1), None
     for time, row, event in past:

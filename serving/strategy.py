@@ -18,7 +18,7 @@ from itertools import chain, islice
 from personalization_pipelines.models.scoring import CONTEXT_ITEMS, PROFILE_ITEMS
 from personalization_pipelines.scenarios.plan import PlanCategory, PlanLevel, PlanReference, PlanScenario
 from personalization_pipelines.scenarios.published import Publication, PublishedModel
-from serving.candidates import Candidates, FromNeighbours, FromRanking
+from serving.candidates import MOST_RELEVANT, Candidates, FromNeighbours, FromRanking
 from serving.filters import Filters
 from serving.history import SOURCES, Entry, Past
 from serving.question import Answer, ContextItem, LiveHistory, Question, Recommended
@@ -204,19 +204,19 @@ def _moved(path: str, category: PlanCategory) -> str:
 
 def _recommended(made: _Composition) -> list[Recommended]:
     """Return the picks with origin, falling relevance and, where asked for, category and explanation."""
-    by_model: dict[int, tuple[Candidates, list[int], list[float]]] = {}
-    for row, said, candidates in made.picked:
-        _, rows, scores = by_model.setdefault(id(candidates), (candidates, [], []))
-        rows.append(row)
-        scores.append(said)
+    by_model: dict[Candidates, list[Pick]] = {}
+    for pick in made.picked:
+        by_model.setdefault(pick[2], []).append(pick)
     origin: dict[int, tuple[ContextItem, ...]] = {}
     relevance: dict[int, int] = {}
-    for candidates, rows, scores in by_model.values():
+    for candidates, picks in by_model.items():
+        rows = [row for row, _, _ in picks]
         origin |= candidates.origins(made.shelf, rows)
-        relevance |= zip(rows, candidates.relevances(scores), strict=True)
-    ids, types, least, items = made.shelf.ids, made.shelf.types, 1000, []
+        relevance |= zip(rows, candidates.relevances([said for _, said, _ in picks]), strict=True)
+    ids, types, least, items = made.shelf.ids, made.shelf.types, MOST_RELEVANT, []
     for row, _, candidates in made.picked:
-        least = min(least, relevance[row])
+        if relevance[row] < least:
+            least = relevance[row]
         model = candidates.model
         items.append(Recommended(row, types[row], ids[row], model.name, model.number, least, origin.get(row, ())))
     if made.question.nearest_category or made.question.explain:
