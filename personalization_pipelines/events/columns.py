@@ -6,21 +6,18 @@ website. One bad record costs its neighbours nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
+from operator import attrgetter, sub
 from typing import NamedTuple
 
 import msgspec
 import pyarrow as pa
 
+from personalization_pipelines.events.bounds import LATEST, MOST_AHEAD, find_fault, find_text_fault, is_calm, owner_of
 from personalization_pipelines.events.event import Event, decode
 from personalization_pipelines.events.schema import EVENT_SCHEMA, QUARANTINE_SCHEMA
 
 CHUNK = 4096  # records turned into columns at a time: more live objects would keep Python's collector busy
-LATEST = 4_102_444_800_000_000  # 2100-01-01: a later time is an error, and Python's dates end in 9999
-# How every record begins that `events.event.encode` made: other websites' need not be decoded.
-_BEGINNING = re.compile(rb'\{"website":"([a-z][a-z0-9-]{0,62})"')
 _NAMES = [name for name in EVENT_SCHEMA.names if name != "record_id"]
 
 
@@ -33,10 +30,6 @@ class Rejected(NamedTuple):
     payload: bytes
 
 
-class _Owner(msgspec.Struct):
-    website: str | None = None
-
-
 class _Arrival(msgspec.Struct):
     received_at: int = -1
 
@@ -44,8 +37,8 @@ class _Arrival(msgspec.Struct):
 class Columns:
     """Collects records of one website; `take` turns them into Arrow tables.
 
-    A record that names no website at all is put into the quarantine of every website of the installation,
-    for nobody else would look at it.
+    A record that names no website, or none that can exist, is put into the quarantine of every website of the
+    installation, for nobody else would look at it.
     """
 
     def __init__(self, website: str, now: int) -> None:
@@ -67,7 +60,7 @@ class Columns:
         """Collect one segment's records, given as (offset, payload)."""
         own, website = self._own, self._website
         for offset, payload in records:
-            if payload.startswith(own) or _owner(payload) in (website, None):
+            if payload.startswith(own) or owner_of(payload) in (website, None):
                 self._add_own(f"{segment}:{offset}", payload)
                 if len(self._events) == CHUNK:
                     self._flush()
@@ -94,29 +87,32 @@ class Columns:
             self._reject(record_id, payload, event.quarantine)
         elif event.website != self._website:
             self._reject(record_id, payload, f"unreadable: names two websites, the second is {event.website[:63]!r}")
+        elif not is_calm(payload) and (fault := find_text_fault(event)):
+            self._reject(record_id, payload, f"out of bounds: {fault}")
         else:
             self._record_ids.append(record_id)
             self._events.append(event)
             self._payloads.append(payload)
 
     def _flush(self) -> None:
-        """Turn the collected events into columns; where that fails, one by one, to find the bad ones."""
+        """Turn the collected events into columns; where that fails, without those that do not fit."""
         record_ids, events, payloads = self._record_ids, self._events, self._payloads
         self._record_ids, self._events, self._payloads = [], [], []
         try:
             tables = [_table(record_ids, events)] if events else []
         except (ValueError, OverflowError, TypeError):
-            one_by_one = map(self._one, record_ids, events, payloads)
-            tables = [table for table in one_by_one if table is not None]
+            tables = self._fitting(record_ids, events, payloads)
         self._tables += tables
         self._rows += sum(table.num_rows for table in tables)
 
-    def _one(self, record_id: str, event: Event, payload: bytes) -> pa.Table | None:
-        try:
-            return _table([record_id], [event])
-        except (ValueError, OverflowError, TypeError) as error:
-            self._reject(record_id, payload, f"out of bounds: {error}")
-            return None
+    def _fitting(self, record_ids: Sequence[str], events: Sequence[Event], payloads: Sequence[bytes]) -> list[pa.Table]:
+        good: list[tuple[str, Event]] = []
+        for record_id, event, payload in zip(record_ids, events, payloads, strict=True):
+            if fault := find_fault(event, payload):
+                self._reject(record_id, payload, f"out of bounds: {fault}")
+            else:
+                good.append((record_id, event))
+        return [_table([record_id for record_id, _ in good], [event for _, event in good])] if good else []
 
     def _reject(self, record_id: str, payload: bytes, reason: str) -> None:
         self._rejected.append(Rejected(record_id, self._arrival(payload), reason, payload))
@@ -129,16 +125,6 @@ class Columns:
         return received_at if 0 <= received_at < LATEST else self._now
 
 
-def _owner(payload: bytes) -> str | None:
-    """Return the website that a record names; None if it names none."""
-    if beginning := _BEGINNING.match(payload):
-        return beginning[1].decode()
-    try:
-        return msgspec.json.decode(payload, type=_Owner).website
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-
-
 def _table(record_ids: Sequence[str], events: Sequence[Event]) -> pa.Table:
     """Return events as columns; ValueError or OverflowError if a value does not fit its column."""
     arrays = [pa.array(record_ids, pa.string()), *(_array(name, events) for name in _NAMES)]
@@ -149,6 +135,8 @@ def _array(name: str, events: Sequence[Event]) -> pa.Array:
     values = list(map(_GETTERS[name], events))
     if name in ("received_at", "time") and (min(values) < 0 or max(values) >= LATEST):
         raise ValueError(f"{name} is not a time between 1970 and 2100")
+    if name == "time" and max(map(sub, values, map(_GETTERS["received_at"], events))) > MOST_AHEAD:
+        raise ValueError("time is more than a day after received_at")
     return pa.array(values, EVENT_SCHEMA.field(name).type)
 
 

@@ -14,13 +14,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 
 import msgspec
 
 from personalization_pipelines.errors import CorruptData, LiveStoreUnavailable
+from personalization_pipelines.events.bounds import find_fault
 from personalization_pipelines.events.event import Event, decode
 from personalization_pipelines.events.live_store import SHARES, VIEW_MICROSECONDS, LiveStore, discard
 from personalization_pipelines.events.tail import Position, Span, Tail
@@ -128,15 +129,25 @@ class Follower:
         self._store.close()
 
 
-def _events(span: Span) -> Iterable[Event]:
-    """Yield the events of a span; what can not be read is the lake's to keep (its quarantine), not ours."""
+def _events(span: Span) -> list[Event]:
+    """Return the events of a span; what can not be read is the lake's to keep (its quarantine), not ours."""
     if span.damage:
         _log.error("%s", span.damage.error())
+    events: list[Event] = []
+    faults: list[str] = []
     for offset, payload in span.records:
         try:
-            yield decode(payload)
+            event = decode(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            _log.warning("%s, offset %d: unreadable event: %s", span.segment.path.name, offset, error)
+            faults.append(f"offset {offset}: {error}")
+            continue
+        if fault := find_fault(event, payload):
+            faults.append(f"offset {offset}: {fault}")
+        else:
+            events.append(event)
+    if faults:
+        _log.warning("%s: %d unreadable events, the first at %s", span.segment.path.name, len(faults), faults[0])
+    return events
 
 
 def retention_of_websites(home: Home) -> dict[str, timedelta]:
