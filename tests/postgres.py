@@ -22,6 +22,8 @@ _FAST = "-c fsync=off -c full_page_writes=off -c listen_addresses=127.0.0.1 -c m
 class PostgresServer:
     """A running server in a directory of its own; it can be frozen, stopped at once, and started again."""
 
+    OPTIONS = _FAST
+
     def __init__(self, binaries: Path) -> None:
         self._binaries = binaries
         self.directory = Path(tempfile.mkdtemp(prefix="pg"))
@@ -50,7 +52,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = f"-p {self.port} -k {self.directory} {_FAST}"
+        options = f"-p {self.port} -k {self.directory} {self.OPTIONS}"
         self._run("pg_ctl", "-D", self._data, "-w", "-l", str(self.directory / "log"), "-o", options, "start")
 
     def stop(self) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 from statistics import median
 
 from personalization_pipelines.home import Home
-from tests.benchmarks.bench_tracking import scratch
 from tests.benchmarks.report import Report
+from tests.benchmarks.served import scratch
 from tests.faults.server import Clients
 from tests.postgres import PostgresServer, find_binaries
 from tests.serving.backlog import seconds_to_catch_up, write_backlog

@@ -25,9 +25,9 @@ from statistics import median
 import numpy as np
 
 from serving.server import THREADS
-from tests.benchmarks.bench_tracking import listens, scratch
 from tests.benchmarks.load import SERVER_CORE, Load, pinned, run_load
 from tests.benchmarks.report import Report
+from tests.benchmarks.served import listens, scratch
 from tests.benchmarks.serving_home import ITEMS, VISITORS, make_home
 
 ROUNDS, SECONDS, WARM_SECONDS = 9, 1.0, 5.0

@@ -1,91 +1,126 @@
-"""Tracking against a view that does nothing: same Flask, same server, same core, rounds in turns.
+"""Tracking against a view that does nothing, the bare log, and an insert in the request; rounds in turns.
 
-Both servers run on the first core (granian, WSGI, one worker, 32 threads), the load comes from the second.
-Every event is judged, pseudonymised, written and synced before it counts. Also batches of 100 events, each of
-100 visitors, and the bare log, without HTTP.
+All servers are the same Flask on the same server (granian, WSGI, one worker, 32 threads) on the first core,
+PostgreSQL's processes too; the load comes from a process on the second. Every event is judged, pseudonymised,
+written and synced before it counts. Batches are of 100 events of 100 visitors, in two kinds: of visitors that were
+seen within the last minute, and of visitors of whom nothing is known.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
-import signal
-import socket
 import statistics
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
+from personalization_pipelines.events.batch_usual import MAX_VISITORS
 from personalization_pipelines.events.log import SegmentLog
-from tests.benchmarks.load import SERVER_CORE, Load, pinned, run_load
+from tests.benchmarks.load import Load, run_load
 from tests.benchmarks.report import Report
+from tests.benchmarks.served import cpu_seconds, durable_postgres, scratch, server
 
-ROUNDS, SECONDS = 3, 2.0
-TRACKING_PORT, NOOP_PORT = 18101, 18102
-EVENTS = [f"/api/00001/click/visitor{number % 500}/1/{number % 997}?lang=eng-GB" for number in range(2000)]
+ROUNDS, SECONDS = 3, 1.5
+FIRST_PORT = 18101
+NAMES = {"noop": "no-op view", "sqlite": "SQLite insert", "postgres": "PostgreSQL insert", "log": "bare log"}
+SINGLES = [f"/api/00001/click/visitor{number % 500}/1/{number % 997}?lang=eng-GB" for number in range(2000)]
 BATCH = 100
-MANY = [
-    {"event": "click", "user": f"visitor{number * 7 % 500}", "item_type": 1, "item": number % 997, "lang": "eng-GB"}
-    for number in range(10_000)
-]
-BATCHES = [
-    "/api/00001/events\t" + json.dumps(MANY[start : start + BATCH], separators=(",", ":"))
-    for start in range(0, len(MANY), BATCH)
-]
+
+
+def batches(visitors: int, events: int) -> list[str]:
+    """Requests of 100 events each, as `load` wants them."""
+    many = [
+        {"event": "click", "user": f"visitor{n * 7 % visitors}", "item_type": 1, "item": n % 997, "lang": "eng-GB"}
+        for n in range(events)
+    ]
+    bodies = (json.dumps(many[start : start + BATCH], separators=(",", ":")) for start in range(0, events, BATCH))
+    return [f"/api/00001/events\t{body}" for body in bodies]
+
+
+class Setting(NamedTuple):
+    """One comparison: its name, the requests, events in each, the goal of tracking against the no-op view and alone."""
+
+    name: str
+    requests: list[str]
+    events: int
+    connections: int
+    share: str = ""
+    goal: str = ""
+
+
+class Measured(NamedTuple):
+    """What came of one contender in one round: events/s, milliseconds, CPU microseconds an event."""
+
+    per_second: float
+    p50: float
+    p99: float
+    cpu: float
+
+
+def settings() -> list[Setting]:
+    """What is measured."""
+    many = {
+        "known visitors": batches(500, 10_000),
+        "new visitors": batches(2 * MAX_VISITORS, 2 * MAX_VISITORS),
+    }
+    singles = [
+        Setting("single events", SINGLES, 1, connections, share=">= 0.70" if connections == 32 else "")
+        for connections in (1, 8, 32, 128)
+    ]
+    return singles + [
+        Setting(f"batches, {kind}", requests, BATCH, connections, goal=">= 200000" if connections == 8 else "")
+        for kind, requests in many.items()
+        for connections in (1, 8)
+    ]
 
 
 def run(report: Report) -> None:
-    """Measure tracking at 1, 8, 32 and 128 connections, and the log alone."""
-    with (
-        scratch() as directory,
-        server("tracking", directory, TRACKING_PORT) as tracking,
-        server("noop", directory, NOOP_PORT),
-    ):
-        compare(report, 32, goal=">= 0.70")
-        for connections in (1, 8, 128):
-            compare(report, connections)
-        for connections, goal in ((8, ">= 200000"), (1, "")):
-            compare_batches(report, directory, tracking, connections, goal)
-    for threads in (1, 32):
-        with scratch() as directory:
-            report.add(f"event log alone, {threads} threads", bare_log(directory, threads), "records/s")
+    """Measure every setting with every contender."""
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(scratch())
+        places: dict[str, str | Path | None] = dict.fromkeys(("tracking", "noop", "sqlite"), directory)
+        places["postgres"] = stack.enter_context(durable_postgres())
+        servers = {
+            what: (FIRST_PORT + number, stack.enter_context(server(what, place, FIRST_PORT + number)))
+            for number, (what, place) in enumerate(places.items())
+            if place is not None
+        }
+        for number, setting in enumerate(settings()):
+            compare(report, setting, servers, directory / f"bare-{number}")
 
 
-def compare(report: Report, connections: int, goal: str = "") -> None:
-    """Add acknowledged events/s against the view that does nothing, and both p99."""
-    tracking, noop = [], []
-    for _ in range(ROUNDS):
-        tracking.append(checked(run_load(TRACKING_PORT, connections, SECONDS, EVENTS)))
-        noop.append(checked(run_load(NOOP_PORT, connections, SECONDS, ["/noop"])))
-    name = f"tracking, {connections} connections"
-    report.add(f"{name}: acknowledged", median(tracking, "per_second"), "events/s", median(noop, "per_second"), goal)
-    report.add(f"{name}: p50", median(tracking, "p50"), "ms", median(noop, "p50"))
-    report.add(f"{name}: p99", median(tracking, "p99"), "ms", median(noop, "p99"))
-
-
-def compare_batches(report: Report, directory: Path, server: int, connections: int, goal: str) -> None:
-    """Add acknowledged events/s in batches against the bare log, answers/s against the view that does nothing, and
-    the CPU an event costs the server (which others on the machine change less than the rate).
-    """
-    batches, noop, log, cpu = [], [], [], []
+def compare(report: Report, setting: Setting, servers: dict[str, tuple[int, int]], bare: Path) -> None:
+    """Measure one setting, all contenders in turns, and add the medians of tracking against each of the others."""
+    found: dict[str, list[Measured]] = defaultdict(list)
     for number in range(ROUNDS):
-        before = cpu_seconds(server)
-        batches.append(checked(run_load(TRACKING_PORT, connections, SECONDS, BATCHES)))
-        events = batches[-1].statuses["204"] * BATCH
-        cpu.append((cpu_seconds(server) - before) / events)
-        noop.append(checked(run_load(NOOP_PORT, connections, SECONDS, ["/noop"])))
-        log.append(bare_log(directory / f"bare-{connections}-{number}", connections, BATCH))
-    name = f"tracking, batches of {BATCH}, {connections} connections"
-    report.add(f"{name}: acknowledged", median(batches, "per_second") * BATCH, "events/s", statistics.median(log), goal)
-    report.add(f"{name}: CPU of an event", statistics.median(cpu) * 1e6, "us", goal="<= 5" if goal else "")
-    report.add(f"{name}: answers", median(batches, "per_second"), "answers/s", median(noop, "per_second"))
-    report.add(f"{name}: p99", median(batches, "p99"), "ms", median(noop, "p99"))
+        for what, (port, group) in servers.items():
+            found[what].append(measured(setting, what, port, group))
+        found["log"].append(bare_log(bare / str(number), setting.connections, setting.events))
+    medians = {what: Measured(*map(statistics.median, zip(*rows, strict=True))) for what, rows in found.items()}
+    own, name = medians.pop("tracking"), f"{setting.name}, {setting.connections} connections"
+    noop = medians["noop"]
+    report.add(f"{name}: acknowledged", own.per_second, "events/s", goal=setting.goal)
+    report.add(f"{name}: CPU of an event", own.cpu, "us", goal="<= 4" if setting.goal else "")
+    report.add(f"{name}: answers against a no-op view", own.per_second / setting.events, "answers/s",
+               noop.per_second, setting.share)  # fmt: skip
+    report.add(f"{name}: CPU, no-op view", own.cpu * setting.events, "us a request", noop.cpu)
+    report.add(f"{name}: p50, no-op view", own.p50, "ms", noop.p50)
+    for what, other in medians.items():
+        if what != "noop":
+            report.add(f"{name}: acknowledged, {NAMES[what]}", own.per_second, "events/s", other.per_second)
+        report.add(f"{name}: p99, {NAMES[what]}", own.p99, "ms", other.p99)
+
+
+def measured(setting: Setting, what: str, port: int, group: int) -> Measured:
+    """Send one round to one server."""
+    events = 1 if what == "noop" else setting.events
+    before = cpu_seconds(group)
+    load = checked(run_load(port, setting.connections, SECONDS, ["/noop"] if what == "noop" else setting.requests))
+    cpu = (cpu_seconds(group) - before) / (load.statuses["204"] * events)
+    return Measured(load.per_second * events, load.p50, load.p99, cpu * 1e6)
 
 
 def checked(load: Load) -> Load:
@@ -95,75 +130,26 @@ def checked(load: Load) -> Load:
     return load
 
 
-def median(loads: Sequence[Load], name: str) -> float:
-    """The median of one figure over the rounds."""
-    return statistics.median(getattr(load, name) for load in loads)
-
-
-def bare_log(directory: Path, threads: int, records: int = 1) -> float:
-    """Return records/s of `SegmentLog.append`, each of 150 bytes, `records` synced together, from so many threads."""
-    directory.mkdir(exist_ok=True)
+def bare_log(directory: Path, threads: int, records: int) -> Measured:
+    """Append records of 150 bytes without HTTP, `records` in a call, from so many threads."""
+    directory.mkdir(parents=True)
     log = SegmentLog(directory)
     together = [b"x" * 150] * records
-    end = time.perf_counter() + SECONDS
-    counts = [0] * threads
+    taken: list[float] = []
 
-    def append(thread: int) -> None:
-        while time.perf_counter() < end:
+    def append() -> None:
+        while (start := time.perf_counter()) < end:
             log.append(together)
-            counts[thread] += records
+            taken.append(time.perf_counter() - start)
 
-    running = [threading.Thread(target=append, args=(number,)) for number in range(threads)]
+    running = [threading.Thread(target=append) for _ in range(threads)]
+    cpu, end = time.process_time(), time.perf_counter() + SECONDS
     for thread in running:
         thread.start()
     for thread in running:
         thread.join()
+    cpu = time.process_time() - cpu
     log.close()
-    return sum(counts) / SECONDS
-
-
-@contextlib.contextmanager
-def server(what: str, directory: Path, port: int) -> Iterator[int]:
-    """One server of `tracking_server`, on the first core; gives the id of its process group."""
-    command = [sys.executable, "-m", "tests.benchmarks.tracking_server", what, str(directory), str(port)]
-    process = subprocess.Popen(
-        [*pinned(SERVER_CORE), *command], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        deadline = time.monotonic() + 30
-        while not listens(port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the {what} server did not start on port {port}")
-            time.sleep(0.05)
-        yield process.pid
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def cpu_seconds(group: int) -> float:
-    """Return the CPU seconds that the processes of a group have used so far."""
-    ticks = 0
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            fields = path.read_text().rpartition(")")[2].split()  # after the name: state, ppid, pgrp, …
-            ticks += int(fields[11]) + int(fields[12]) if int(fields[2]) == group else 0
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def listens(port: int) -> bool:
-    """Whether somebody listens on the port."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@contextlib.contextmanager
-def scratch() -> Iterator[Path]:
-    """A directory on a real disk (here, not in /tmp, which may be in memory), removed afterwards."""
-    base = Path(".bench")
-    base.mkdir(exist_ok=True)
-    directory = Path(tempfile.mkdtemp(prefix="log-", dir=base))
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory)
+    taken.sort()
+    p50, p99 = (taken[int(len(taken) * share)] * 1000 for share in (0.5, 0.99))
+    return Measured(len(taken) * records / SECONDS, p50, p99, cpu * 1e6 / (len(taken) * records))

@@ -1,13 +1,16 @@
-"""The servers that the tracking benchmark and the fault tests start, as `python -m … WHAT DIRECTORY PORT`.
+"""The servers that the tracking benchmark and the fault tests start, as `python -m … WHAT PLACE PORT`.
 
-`tracking` is one website with the real tracking block over the event log in DIRECTORY; `noop` is the same
-Flask and the same server with a view that does nothing.
+`tracking` is one website with the real tracking block over the event log in the directory PLACE; `sqlite` and
+`postgres` are the same over inserts into a file there, or into the database of which PLACE is the URL; `noop` is the
+same Flask and the same server with a view that does nothing.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +18,11 @@ from flask import Flask
 from granian import Granian
 from granian.constants import Interfaces
 
-from personalization_pipelines.events.log import SegmentLog, repair
+from personalization_pipelines.events.log import EventLog, SegmentLog, repair
 from personalization_pipelines.website import Website
 from serving import problems
 from serving.tracking import tracking_blueprint
+from tests.benchmarks.inserts import PostgresInserts, SqliteInserts
 from tests.conftest import make_website
 
 KEY = b"k" * 32
@@ -44,9 +48,13 @@ class OneWebsite:
 def tracking_app(directory: Path) -> Flask:
     """Return an application with the tracking block alone; a dead writer's segments are repaired first."""
     repair(directory)
+    return _app(SegmentLog(directory))
+
+
+def _app(log: EventLog) -> Flask:
     app = Flask("tracking")
     problems.register(app)
-    app.register_blueprint(tracking_blueprint(OneWebsite(make_website()), SegmentLog(directory), KEY))
+    app.register_blueprint(tracking_blueprint(OneWebsite(make_website()), log, KEY))
     return app
 
 
@@ -62,15 +70,25 @@ def noop_app() -> Flask:
 
 
 def load_target(target: str) -> Flask:
-    """Make the application named `WHAT:DIRECTORY` in the server's worker process."""
-    what, _, directory = target.partition(":")
-    return noop_app() if what == "noop" else tracking_app(Path(directory))
+    """Make the application named `WHAT:PLACE` in the server's worker process."""
+    what, _, place = target.partition(":")
+    app = _MAKERS[what](place)
+    gc.freeze()  # as the product's server does
+    return app
 
 
-def main(what: str, directory: str, port: int) -> None:
+_MAKERS: dict[str, Callable[[str], Flask]] = {
+    "noop": lambda _place: noop_app(),
+    "tracking": lambda place: tracking_app(Path(place)),
+    "sqlite": lambda place: _app(SqliteInserts(Path(place))),
+    "postgres": lambda place: _app(PostgresInserts(place)),
+}
+
+
+def main(what: str, place: str, port: int) -> None:
     """Serve until stopped: granian, WSGI, one worker, 32 threads."""
     server = Granian(
-        f"{what}:{directory}",
+        f"{what}:{place}",
         port=port,
         interface=Interfaces.WSGI,
         workers=1,
