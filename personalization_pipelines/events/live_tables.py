@@ -72,11 +72,19 @@ def select_history() -> sa.Select[str, int, str, int, str]:
 
     Without deliveries: every answer brings ten, and twenty pages would push out what the visitor bought or blacklisted.
     """
+    return _select_newest(visitor_events.c.event != DELIVERY)
+
+
+def select_deliveries() -> sa.Select[str, int, str, int, str]:
+    """Select what `select_history` does, of the items that were shown to the visitor."""
+    return _select_newest(visitor_events.c.event == DELIVERY)
+
+
+def _select_newest(kind: sa.ColumnElement[bool]) -> sa.Select[str, int, str, int, str]:
     table = visitor_events.c
-    mine = (table.website == sa.bindparam("website"), table.visitor == sa.bindparam("visitor"))
     return (
         sa.select(table.event, table.item_type, table.item, table.time, table.scenario)
-        .where(*mine, table.event != DELIVERY)
+        .where(table.website == sa.bindparam("website"), table.visitor == sa.bindparam("visitor"), kind)
         .order_by(table.time.desc(), table.event.desc(), table.item_type.desc(), table.item.desc())
         .limit(sa.bindparam("rows", type_=sa.Integer))
         .offset(_NOTHING)
