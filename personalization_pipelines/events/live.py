@@ -65,6 +65,7 @@ class LiveReader:
         self._deadline = deadline
         self._source, dialect = _source(parsed)
         self._history = _text(tables.select_history(), dialect)
+        self._deliveries = _text(tables.select_deliveries(), dialect)
         self._viewers = _text(tables.select_viewers(), dialect)
         self._positions = _text(tables.select_positions(), dialect)
         self._paused_until = 0.0
