@@ -72,8 +72,13 @@ class LiveReader:
         self._cached: dict[tuple[str, int, str], tuple[float, int]] = {}
 
     def history(self, website: str, visitor: str, limit: int = 200) -> list[LiveEvent]:
-        """Return the visitor's newest events, newest first; LiveStoreUnavailable past the deadline."""
+        """Return what the visitor did, newest first, without deliveries; LiveStoreUnavailable past the deadline."""
         rows = self._run(self._history, {"website": website, "visitor": visitor, "rows": limit})
+        return list(map(_live_event, rows))
+
+    def deliveries(self, website: str, visitor: str, limit: int = 200) -> list[LiveEvent]:
+        """Return which items were shown to the visitor, newest first; LiveStoreUnavailable past the deadline."""
+        rows = self._run(self._deliveries, {"website": website, "visitor": visitor, "rows": limit})
         return list(map(_live_event, rows))
 
     def viewers(self, website: str, items: Sequence[tuple[int, str]]) -> list[int]:
