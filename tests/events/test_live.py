@@ -160,6 +160,7 @@ def test_deliveries_push_nothing_out_of_a_history_and_are_bounded_themselves(
     store.apply([event("blacklist", "6", time=NOW)])
     store.apply([event("rendered", str(n), time=NOW + 1 + n) for n in range(3000)])
     assert [(found.event, found.item) for found in reader.history("shop", "v")] == [("blacklist", "6")]
+    assert [found.item for found in reader.deliveries("shop", "v", limit=2)] == ["2999", "2998"]
     assert store.forget_before(NOW - DAY) == 2500
     assert [(found.event, found.item) for found in reader.history("shop", "v")] == [("blacklist", "6")]
 

@@ -142,8 +142,8 @@ def test_viewers_are_the_visitors_of_the_last_day_when_a_worker_is_asked_first(s
 def test_what_was_shown_is_known_to_every_process(site: Site) -> None:
     user, reader = site.visitor(), LiveReader(site.home.live_database, deadline=1.0)
     acknowledged = site.send("rendered", user, "3,4")
-    seconds_until(lambda: len(reader.history("shop", visitor(user))) == 2, acknowledged, PATIENCE)
-    assert {(found.event, found.item) for found in reader.history("shop", visitor(user))} == {
+    seconds_until(lambda: len(reader.deliveries("shop", visitor(user))) == 2, acknowledged, PATIENCE)
+    assert {(found.event, found.item) for found in reader.deliveries("shop", visitor(user))} == {
         ("rendered", "3"),
         ("rendered", "4"),
     }
