@@ -93,7 +93,7 @@ def _event(prefix: str, method: str, word: str, rule: Rule) -> Value:
         queries = [_in_query(name, schema) | {"required": name in required} for name, schema in given.items()]
         operation["parameters"] += queries
         return operation
-    form = {"type": "object", "properties": given, "required": sorted(required)}
+    form = parameters.open_object(given, sorted(required))
     encoding = {name: _style(name) for name in given}
     content = {"application/x-www-form-urlencoded": {"schema": form, "encoding": encoding}}
     operation["requestBody"] = {"content": content, "required": bool(required)}

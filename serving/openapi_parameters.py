@@ -60,6 +60,7 @@ _USER_SAYS = f"At most {MAX_USER_BYTES} bytes of UTF-8; `not_defined` and the em
 _LOGIN_SAYS = "Somebody; where ids hold a slash, send the login in a batch. Source and target are not the same."
 _ITEM_SAYS = f"ASCII digits, at most {MAX_NUMERIC_ITEM}, on a website whose ids are numeric."
 SHARED: dict[str, Value] = {
+    "Text": _text(rf"[^{_FORBIDDEN}]*"),
     "CustomerId": _text(CUSTOMER_ID.pattern),
     "User": _text(rf"[^{_FORBIDDEN}\ufffd]*", maxLength=MAX_USER_BYTES, description=_USER_SAYS),
     "LoginUser": _text(
@@ -112,7 +113,8 @@ RECOMMENDATION: dict[str, Value] = {
     "recommendCategory": ref("Boolean"),
     "lang": {**ref("Language"), "description": "501 but for the one language of a website."},
     "explain": ref("Boolean"),
-    **{name: _text(rf"[^{_FORBIDDEN}]*", description=f"501: {what}, not built.") for name, what in NOT_BUILT.items()},
+    **{name: {**ref("Text"), "description": f"501: {what}, not built."} for name, what in NOT_BUILT.items()},
+    "usetimeslot": {**ref("Boolean"), "description": "501 if true: time slots are not built."},
 }
 JSONP: dict[str, Value] = {"jsonpCallback": _text(CALLBACK.pattern.replace(r"\w", "A-Za-z0-9_"))}
 
@@ -153,7 +155,14 @@ def _batched(word: str, rule: Rule) -> Value:
     if "item" in fields:
         fields["item"] = {"anyOf": [_number(0, MAX_NUMERIC_ITEM), fields["item"]]}
     required += [name for name in fields if name not in ("event", "user", EVENT_ID)]
-    return {"type": "object", "properties": fields | event_parameters(rule), "required": required}
+    others = {"type": ["boolean", "null"]}, _number(-(2**63), 2**64 - 1)
+    return open_object(fields | event_parameters(rule), required, *others)
+
+
+def open_object(properties: Value, required: list[str], *others: Value) -> Value:
+    """Return the schema of named values among which texts and `others` may be; they are ignored, but checked."""
+    made = {"type": "object", "properties": properties, "required": required, "propertyNames": ref("Text")}
+    return {**made, "additionalProperties": {"anyOf": [ref("Text"), *others]} if others else ref("Text")}
 
 
 def _of_reader(reader: Reader) -> Value:
