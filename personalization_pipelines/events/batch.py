@@ -30,6 +30,7 @@ __all__ = ["MAX_BYTES", "MAX_CONTAINERS", "MAX_EVENTS", "Batch", "judge_batch"]
 
 _KNOWN = {name for rule in RULES.values() for name in rule.parameters} | JUDGED_NAMES | {"rid", EVENT_ID}
 _MAX_NUMBER = 2**64
+_TOO_MANY = Refuse(413, "", f"batch of more than {MAX_EVENTS} events, each item counted: send smaller ones.")
 
 
 class Batch:
@@ -64,7 +65,7 @@ def judge_batch(body: bytes, website: Website, now: int, key: bytes) -> Batch | 
         return Refuse(400, "", str(error))
     except _Refused as refused:
         return refused.decision
-    return Batch(records, Counter(kinds))
+    return Batch(records, Counter(kinds)) if len(records) <= MAX_EVENTS else _TOO_MANY
 
 
 class _Judged:
@@ -87,8 +88,7 @@ class _Judged:
         texts += [encode(event).decode() for event in decision.events]
         kinds += [event.event for event in decision.events]
         if len(texts) > MAX_EVENTS:
-            detail = f"batch of more than {MAX_EVENTS} events, each item counted: send smaller ones."
-            raise _Refused(Refuse(413, "", detail))
+            raise _Refused(_TOO_MANY)
 
 
 def _at(position: int, refused: Refuse) -> Refuse:

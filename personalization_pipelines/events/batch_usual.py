@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from personalization_pipelines.errors import InvalidIdentifier
-from personalization_pipelines.events.batch_body import Sent
+from personalization_pipelines.events.batch_body import MAX_EVENTS, Sent
 from personalization_pipelines.events.event import Event, encode
 from personalization_pipelines.events.judge import undeclared
 from personalization_pipelines.events.links import LINKED
@@ -107,26 +107,49 @@ class UsualEvents:
         kinds: list[str] = []
         visitors, items = self._recent_visitors(), self._items
         shapes = _Remembered(lambda rest: _at(self._shapes[rest], now))
-        columns = [[one.pop(name, None) for one in sent] for name in ("user", "item", EVENT_ID)]
-        rests = _encode_lines(sent).split(b"\n")
-        for index, (user, item, event_id, rest) in enumerate(zip(*columns, rests, strict=False)):
+        for index, (user, item, event_id, rest) in enumerate(_columns(sent)):
             try:
                 somebody, nobody, between, after, before_id, after_id, kind, several = shapes[rest]
+                visitor = visitors[user if user.__class__ is str else _text(user)]
+                start = f"{somebody}{visitor}{between}" if visitor else nobody
                 if item.__class__ is int:
                     if not 0 <= item <= MAX_NUMERIC_ITEM:
                         raise Unusual
-                elif several and not item.isalnum():
-                    raise Unusual
+                elif several:
+                    made = self._several(item, event_id, start, after, before_id, after_id)
+                    if len(texts) + len(made) > MAX_EVENTS:
+                        raise Unusual
+                    texts += made
+                    kinds += [kind] * len(made)
+                    continue
                 else:
                     item = items[item]
                 if event_id is not None:
                     after = f"{before_id}{read_event_id(event_id)}{after_id}"
-                visitor = visitors[user if user.__class__ is str else _text(user)]
-                texts.append(f"{somebody}{visitor}{between}{item}{after}" if visitor else f"{nobody}{item}{after}")
+                texts.append(f"{start}{item}{after}")
                 kinds.append(kind)
             except NOT_USUAL:
                 judged(index, texts, kinds)
         return "\n".join(texts).encode().split(b"\n") if texts else [], kinds
+
+    def _several(self, items: Any, event_id: Any, start: str, after: str, before_id: str, after_id: str) -> list[str]:
+        """Return the texts of an event of several items; the first one has the event id, the others it and a number."""
+        listed = items if items.__class__ is list else [items]
+        if not listed:
+            raise Unusual
+        known = [self._one(item) for item in listed]
+        if event_id is None:
+            return [f"{start}{item}{after}" for item in known]
+        first = read_event_id(event_id)
+        ids = [first, *(f"{first}/{number}" for number in range(1, len(known)))]
+        return [f"{start}{item}{before_id}{own}{after_id}" for item, own in zip(known, ids, strict=True)]
+
+    def _one(self, item: Any) -> str:
+        if item.__class__ is int:
+            return _text(item)
+        if not item.isalnum():  # it may be several with commas between them, or none
+            raise Unusual
+        return str(self._items[item])
 
     def _recent_visitors(self) -> Visitors:
         """Return the visitors of the last minute's users."""
@@ -140,7 +163,7 @@ class UsualEvents:
         if len(rest) > MAX_SHAPE_BYTES:
             raise Unusual
         sent = msgspec.json.decode(rest)
-        word, kind = sent.pop("event"), sent.pop("item_type")
+        word, kind = sent.pop("event"), sent.pop("item_type" if "item_type" in sent else "type")
         rule = RULES[word]
         if rule.path not in ("item", "items") or (rule.required and rule.required not in sent):
             raise Unusual
@@ -189,6 +212,14 @@ def _at(shape: _Shape, now: int) -> tuple[str, str, str, str, str, str, str, boo
     arrived = f'{before}"received_at":{now},"time":{now}'
     somebody, nobody = f'{arrived},"visitor":"', f"{arrived}{between}"
     return somebody, nobody, f'"{between}', f"{middle}{after}", f'{middle},"event_id":"', f'"{after}', kind, several
+
+
+def _columns(sent: Sequence[Sent]) -> Iterator[tuple[Any, Any, Any, bytes]]:
+    """Give user, item, event id and, in JSON, all else of each object, of which the three are taken away."""
+    users = [one.pop("user", None) for one in sent]
+    items = [one.pop("item" if "item" in one else "items", None) for one in sent]
+    ids = [one.pop(EVENT_ID, None) for one in sent]
+    return zip(users, items, ids, _encode_lines(sent).split(b"\n"), strict=False)  # behind the last line is nothing
 
 
 def _read_one(key: tuple[str, str, str]) -> dict[str, Any]:

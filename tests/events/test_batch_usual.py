@@ -27,16 +27,23 @@ ID = "0b6c0b6c-0b6c-4b6c-8b6c-0b6c0b6c0b6c"
 
 def alone(sent: dict[str, Any], website: Website) -> list[tuple[str, bytes]] | Refuse:
     """What the call that says the same is stored as, written without any of the batch's own code."""
-    texts = {name: [str(value)] for name, value in sent.items() if value not in (None, "")}
-    word, user, kind, item = (texts.pop(name, [""])[0] for name in ("event", "user", "item_type", "item"))
-    place = [] if RULES[word].path == "user" else [kind, item]
-    event_id = texts.pop("event_id", [""])[0]
+    items = [str(item) for name in ("item", "items") for item in listed(sent.get(name))]
+    texts = {name: [str(value)] for name, value in sent.items() if value not in (None, "") and "item" not in name}
+    word, user, event_id = (texts.pop(name, [""])[0] for name in ("event", "user", "event_id"))
+    kind = str(sent.get("item_type", "")) or texts.pop("type", [""])[0]
+    if len(items) > 1 and RULES[word].path == "item":
+        return Refuse(400, "", f"item with {len(items)} values: expected one")
     if event_id.lower() not in ("", ID):
         return Refuse(400, "", f"event_id {event_id!r}: expected a UUID")
-    decision = judge(Call(word, [user, *place], texts, event_id.lower()), website, NOW, KEY)
+    decision = judge(Call(word, [user, kind, ",".join(items)], texts, event_id.lower()), website, NOW, KEY)
     if isinstance(decision, Refuse):
         return decision
     return [(event.event, encode(event)) for event in decision.events]
+
+
+def listed(value: Any) -> list[Any]:
+    """The values of a field that may be one or several."""
+    return [one for one in (value if isinstance(value, list) else [value]) if one not in (None, "")]
 
 
 def one_by_one(sent: list[dict[str, Any]], website: Website) -> list[tuple[str, bytes]] | str:
@@ -67,6 +74,7 @@ USERS = st.one_of(
 ITEMS = st.one_of(
     st.integers(0, 30), st.sampled_from(["5", "007", "5,6", "x", "", None, -1, 2**63 - 1, 2**63, "~item", "ä\t"])
 )
+ITEMS |= st.lists(st.sampled_from([0, 5, 6, "7", "x", "", -1, 2**63]), max_size=4)
 PARAMETERS = st.fixed_dictionaries(
     {},
     optional={
@@ -85,9 +93,13 @@ PARAMETERS = st.fixed_dictionaries(
     },
 )
 SENT = st.builds(
-    lambda word, user, kind, item, more: {"event": word, "user": user, "item_type": kind, "item": item, **more},
-    st.sampled_from([*BUILT, "click", "buy", "rendered"]), USERS, st.sampled_from([1, 2, "2", 9, 0]), ITEMS, PARAMETERS,
-)  # fmt: skip
+    lambda word, user, kind, item, more: {"event": word, "user": user, kind[0]: kind[1], item[0]: item[1], **more},
+    st.sampled_from([*BUILT, "click", "buy", "rendered", "rendered"]),
+    USERS,
+    st.tuples(st.sampled_from(["item_type", "item_type", "type"]), st.sampled_from([1, 2, "2", 9, 0])),
+    st.tuples(st.sampled_from(["item", "item", "items"]), ITEMS),
+    PARAMETERS,
+)
 FORBIDDEN = set(map(chr, (*range(32), 127))) | {"\\"}
 
 
@@ -118,6 +130,22 @@ def test_every_kind_of_event_has_a_shape(word: str) -> None:
 def never(index: int, texts: list[str], kinds: list[str]) -> None:
     """Fails the test."""
     raise AssertionError(f"event {index} was judged alone")
+
+
+@pytest.mark.parametrize("event_id", [None, ID, ID.upper()])
+@pytest.mark.parametrize(("name", "items"), [("item", [5]), ("items", [5, "6", "007"]), ("items", 5), ("item", "6")])
+def test_several_items_have_a_shape(name: str, items: Any, event_id: str | None) -> None:
+    sent = {"event": "rendered", "user": "ann", "type": 1, name: items, "scenario": "home"}
+    sent |= {"event_id": event_id} if event_id else {}
+    records, kinds = UsualEvents(NUMERIC, KEY).records([dict(sent)], NOW, never)
+    assert list(zip(kinds, records, strict=True)) == alone(sent, NUMERIC)
+
+
+def test_too_many_items_are_refused_with_what_they_follow() -> None:
+    many = [{**CLICK, "event": "rendered", "item": list(range(1, 1001))}] * 10
+    assert len(together(many, NUMERIC)) == 10_000
+    assert together([*many, CLICK], NUMERIC) == together([CLICK, *many], NUMERIC)
+    assert "more than 10000 events" in str(together([CLICK, *many], NUMERIC))
 
 
 def test_the_time_of_each_batch_is_its_own() -> None:
