@@ -1,5 +1,6 @@
 -- Events as everything downstream may count them: none from after the build's logical time, none twice, none of
--- robots (see robots.sql), each with its day in the website's time zone.
+-- robots (see robots.sql), each with its day in the website's time zone, and each belonging to one visitor: to whom
+-- its visitor has logged in since (see visitor_logins.sql).
 -- The lake holds each record once. A client that was unsure whether its call arrived sends it again under
 -- the same event_id: the earliest copy counts, per visitor, because ids are only unique within a client.
 -- Only what some table below reads is carried: each column costs a tenth of a second for a million events.
@@ -29,12 +30,13 @@ select
         else utc_days.seconds_after
     end * interval '1' second as date) as day,
     lake_events.event,
-    lake_events.visitor,
+    coalesce(owners.target, lake_events.visitor) as visitor,
     lake_events.item_type,
     lake_events.item,
     lake_events.quantity,
     lake_events.percentage,
-    lake_events.verified
+    lake_events.verified,
+    case when owners.target is null then '' else lake_events.visitor end as source_visitor
 from lake_events
 cross join build
 inner join utc_days on utc_days.utc_day = cast(lake_events.time as date)
@@ -43,11 +45,15 @@ left join robots on robots.rule = 'rate'
     and robots.visitor = lake_events.visitor
     and robots.utc_day = cast(lake_events.time as date)
     and lake_events.time = lake_events.received_at
+left join visitor_logins as owners on owners.is_owner
+    and owners.source = lake_events.visitor
+    and owners.time >= lake_events.time
+    and owners.after < lake_events.time
 where repeats.record_id is null
     and robots.rule is null
     and not coalesce(lake_events.is_bot, false)
     and lake_events.time <= build.as_of
-    and lake_events.event <> ''
+    and lake_events.event not in ('', 'undologin')
     and lake_events.item_type >= 0
     and coalesce(lake_events.quantity, 1) > 0
     and coalesce(lake_events.price_minor, 0) >= 0

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from personalization_pipelines.events.live_tables import ID, insert_into, metadata, visitor_events
+from personalization_pipelines.events.live_tables import DELIVERY, ID, insert_into, metadata, visitor_events
 from personalization_pipelines.events.logins import MAX_HOPS, MAX_SOURCES
 
-NEWEST_MOVED = 200  # events a login moves: as many as a request reads; a call must not cost more
+NEWEST_MOVED = 200  # events a login moves, and deliveries: as many as a request reads; a call must not cost more
 
 logins = sa.Table(
     "logins",
@@ -119,15 +119,16 @@ def move_events(dialect: str) -> sa.Insert:
     table = visitor_events.c
     arrived = sa.case((table.via == "", table.time), else_=table.arrived)
     came = (arrived > sa.bindparam("after", type_=sa.BigInteger), arrived <= _time, table.hops < MAX_HOPS)
-    rows = (
-        sa.select(
-            table.website, _target, table.time, table.event, table.item_type, table.item, table.scenario, _source,
-            _time, table.hops + 1,
-        )
+    place = sa.func.row_number().over(partition_by=table.event == DELIVERY, order_by=table.time.desc())
+    newest = (
+        sa.select(*visitor_events.columns, place.label("place"))
         .where(table.website == _website, table.visitor == _source, table.time <= _time, *came)
-        .order_by(table.time.desc())
-        .limit(NEWEST_MOVED)
-    )  # fmt: skip
+        .subquery()
+    )
+    one = newest.c
+    rows = sa.select(
+        one.website, _target, one.time, one.event, one.item_type, one.item, one.scenario, _source, _time, one.hops + 1
+    ).where(one.place <= NEWEST_MOVED)
     insert = insert_into(dialect, visitor_events).from_select(table.keys(), rows)
     return insert.on_conflict_do_update(
         index_elements=list(visitor_events.primary_key),

@@ -77,3 +77,21 @@ def random_events(count: int, seed: int) -> list[dict[str, Any]]:
         }
         for _ in range(count)
     ]
+
+
+def random_logins(count: int, seed: int) -> list[dict[str, Any]]:
+    """Return logins among the visitors of `random_events`, many to one, in chains and circles, some undone."""
+    chance = random.Random(seed)
+    names = ["ann", "bob", "Zoë", "žofie", "_-Ab", "日本", *map(str, range(7))]
+    pairs = [chance.sample(names, 2) for _ in range(count)] + [[name, "ann"] for name in names[1:]]
+    return [
+        {
+            "time": NOON + timedelta(minutes=chance.randrange(60 * 24 * 40) if number < count else number),
+            "event": "login" if chance.random() < 0.9 else "undologin",
+            "source_visitor": source,
+            "visitor": target,
+            "item_type": 0,
+            "item": "",
+        }
+        for number, (source, target) in enumerate(pairs)
+    ]

@@ -10,7 +10,7 @@ import pytest
 
 from personalization_pipelines.features.sql_models import feature_names
 from tests.features.engines import SqlEngine, duckdb_engine, postgres_engine, translated
-from tests.features.tables import events_table, items_table, random_events
+from tests.features.tables import events_table, items_table, random_events, random_logins
 
 ITEMS = [
     {"item": "1", "language": "de", "categories": ["/A/B/C", "/A"], "price_minor": 5},
@@ -54,7 +54,7 @@ def load(engine: SqlEngine, name: str, rows: pa.Table) -> None:
 
 
 def built(engine: SqlEngine, catalogue: bool) -> dict[str, list[tuple[Any, ...]]]:
-    events = [*random_events(400, seed=7), *AS_IT_HAPPENED]
+    events = [*random_events(400, seed=7), *AS_IT_HAPPENED, *random_logins(20, seed=7)]
     load(engine, "lake_events", events_table(events).drop_columns(["segments"]))
     if catalogue:
         load(engine, "lake_items", items_table(ITEMS))

@@ -83,3 +83,13 @@ insert into lake_events (record_id, time, event, verified, percentage) values
     ('c', '2026-03-01 10:02', 'consume', null, 80);
 select record_id, verified, percentage from stg_events;
 values ('a', True, null), ('b', False, null), ('c', null, 80);
+
+-- case: what was done before a login is the account's, once, and what is done after it stays with who did it
+insert into lake_events (record_id, time, event, source_visitor, visitor) values
+    ('1', '2026-03-01 10:00', 'click', '', 'anon'),
+    ('2', '2026-03-01 11:00', 'login', 'anon', 'ann'),
+    ('3', '2026-03-01 12:00', 'click', '', 'anon'),
+    ('4', '2026-03-01 13:00', 'login', 'anon', 'bob'),
+    ('5', '2026-03-01 14:00', 'undologin', 'anon', 'bob');
+select record_id, event, visitor, source_visitor from stg_events;
+values ('1', 'click', 'ann', 'anon'), ('2', 'login', 'ann', ''), ('3', 'click', 'anon', ''), ('4', 'login', 'bob', '');

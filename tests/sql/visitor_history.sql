@@ -30,3 +30,16 @@ select cast(n as varchar), timestamp '2026-03-01 00:00:00' + n * interval '1' mi
 from generate_series(1, 250) as numbers (n);
 select event, count(*), max(cast(item as integer)) from visitor_history group by event order by event;
 values ('blacklist', 1, 1003), ('buy', 1, 1001), ('click', 200, 250);
+
+-- case: what a login gave on is in the history of all it reached, and in that of who did it
+insert into lake_events (record_id, time, event, source_visitor, visitor, item) values
+    ('1', '2026-03-01 10:00', 'click', '', 'anon', '7'),
+    ('2', '2026-03-01 11:00', 'login', 'anon', 'ann', ''),
+    ('3', '2026-03-01 12:00', 'login', 'ann', 'account', ''),
+    ('4', '2026-03-01 13:00', 'buy', '', 'account', '8');
+select visitor, item, event, time from visitor_history;
+values
+    ('account', '8', 'buy', '2026-03-01 13:00:00'),
+    ('account', '7', 'click', '2026-03-01 10:00:00'),
+    ('ann', '7', 'click', '2026-03-01 10:00:00'),
+    ('anon', '7', 'click', '2026-03-01 10:00:00');
