@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 
 from personalization_pipelines.scenarios.plan import PlanFilters
-from serving.history import YEAR, Past
+from serving.history import YEAR, Flags, Past
 from serving.question import ContextItem, Question
 from serving.shelf import Ranges, Shelf
 
@@ -19,13 +19,7 @@ NAMES = (
     "already consumed", "already bought", "excluded categories", "categories of context items",
 )  # fmt: skip
 
-_BOUGHT = ("buy", "owns")
-_DECIDING = {
-    (bought, consumed): ("blacklist", *(("consume",) if consumed else ()), *(_BOUGHT if bought else ()))
-    for bought in (False, True)
-    for consumed in (False, True)
-}
-"""The events that `already_bought` and `already_consumed` (on or off) decide by, with the blacklist."""
+_BOUGHT = Flags.of("buy", "owns")
 
 
 class Filters:
@@ -77,12 +71,10 @@ class Filters:
 
 def _excluded_rows(plan: PlanFilters, question: Question, context: list[ContextItem], past: Past) -> dict[int, str]:
     """Return the rows this visitor may not be shown, with the filter's name; the first filter counts."""
-    rows: dict[int, str] = {}
+    rows = dict.fromkeys(past.rows_of(_BOUGHT), NAMES[5]) if plan.exclude_bought else {}
     since = question.now - YEAR
-    for time, row, event in past.of(_DECIDING[plan.exclude_bought, plan.exclude_consumed]):
-        if event in _BOUGHT:
-            rows.setdefault(row, NAMES[5])
-        elif time >= since:
+    for time, row, event in past.of(("blacklist", "consume") if plan.exclude_consumed else ("blacklist",)):
+        if time >= since:
             rows[row] = NAMES[2] if event == "blacklist" or rows.get(row) == NAMES[2] else NAMES[4]
     if plan.exclude_context_items:
         for one in context:

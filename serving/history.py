@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from functools import cached_property
+from itertools import compress
 from operator import itemgetter
+from typing import NamedTuple
 
 from personalization_pipelines.scenarios.published import EVENTS, Publication
 from serving.question import LiveHistory
@@ -44,6 +46,18 @@ Entry = tuple[int, int, str]
 """Time (microseconds), item row, event."""
 
 
+class Flags(NamedTuple):
+    """Some events: their names, and a byte for each event code, 1 where it is one of them."""
+
+    events: tuple[str, ...]
+    of_code: bytes
+
+    @classmethod
+    def of(cls, *events: str) -> Flags:
+        """Return the flags of some events."""
+        return cls(events, bytes(code < len(EVENTS) and EVENTS[code] in events for code in range(256)))
+
+
 class Past:
     """One visitor's events on items the publication knows.
 
@@ -54,6 +68,7 @@ class Past:
         self._live = live
         self._published = publication.visitors
         self._first, self._end = publication.visitors.span(visitor) if visitor else (0, 0)
+        self._codes = publication.visitors.events[self._first : self._end].tobytes()
         self._rows = shelf.rows
         self._types = shelf.types
 
@@ -66,22 +81,28 @@ class Past:
         if self._first < self._end:
             times, rows = published.times[part].tolist(), published.rows[part].tolist()
             overlap = entries and entries[-1][0] < times[0]
-            entries += zip(times, rows, map(_NAMES, published.events[part]), strict=True)
+            entries += zip(times, rows, map(_NAMES, self._codes), strict=True)
             if overlap:
                 entries.sort(key=itemgetter(0), reverse=True)
         return entries
 
     def of(self, events: Collection[str]) -> list[Entry]:
         """Return the entries of some events, those of the live store first; the others are not even looked up."""
-        find, first = self._rows, self._first
+        find = self._rows
         found = [(time, find[kind, item], event) for event, kind, item, time, _ in self._live if event in events]
-        codes = self._published.events[first : self._end].tobytes()
-        rows, times = self._published.rows, self._published.times
-        for event in events:
-            place = codes.find(_CODES[event])
-            while place >= 0:
-                found.append((times[first + place], rows[first + place], event))
-                place = codes.find(_CODES[event], place + 1)
+        codes, part = self._codes, slice(self._first, self._end)
+        if any(_CODES[event] in codes for event in events):
+            times, rows = self._published.times[part].tolist(), self._published.rows[part].tolist()
+            found += [entry for entry in zip(times, rows, map(_NAMES, codes), strict=True) if entry[2] in events]
+        return found
+
+    def rows_of(self, flags: Flags) -> list[int]:
+        """Return the item rows of some events, one and the same row perhaps several times."""
+        find, events = self._rows, flags.events
+        found = [find[kind, item] for event, kind, item, _, _ in self._live if event in events]
+        if self._codes:
+            rows = self._published.rows[self._first : self._end].tolist()
+            found += compress(rows, self._codes.translate(flags.of_code))
         return found
 
     def interests(self, item_type: int, limit: int) -> Iterator[Entry]:
