@@ -130,9 +130,12 @@ class Past:
         return (entry for entry in self.entries if entry[2] in events)
 
     def _still_listed(self, added: str, deciding: frozenset[str]) -> Iterator[Entry]:
-        """Yield what was put on a list and neither taken off nor (basket) bought since."""
+        """Yield what was put on a list and neither taken off nor (basket) bought since, or in the same moment.
+
+        A batch has one time, an import perhaps only days: there nothing tells the order.
+        """
         decided = set()
-        for entry in self._newest(deciding):
+        for entry in sorted(self._newest(deciding), key=lambda entry: (-entry[0], entry[2] == added)):
             if entry[1] not in decided:
                 decided.add(entry[1])
                 if entry[2] == added:
