@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -20,7 +20,7 @@ from personalization_pipelines.events.batch_body import MAX_EVENTS, Sent
 from personalization_pipelines.events.event import Event, encode
 from personalization_pipelines.events.judge import undeclared
 from personalization_pipelines.events.links import LINKED
-from personalization_pipelines.events.rules import RULES
+from personalization_pipelines.events.rules import RULES, Rule
 from personalization_pipelines.events.signature import OVERRIDE
 from personalization_pipelines.events.visitors import Visitors
 from personalization_pipelines.identifiers import MAX_NUMERIC_ITEM, parse_item_type
@@ -159,12 +159,18 @@ class UsualEvents:
         return self._visitors
 
     def _shape(self, rest: bytes) -> _Shape:
-        """Return the shape of events that say this, without user, item and event id, in JSON."""
+        """Return the shape of events that say this, without user, items and event id, in JSON."""
         if len(rest) > MAX_SHAPE_BYTES:
             raise Unusual
         sent = msgspec.json.decode(rest)
+        rule = RULES[sent["event"]]
+        said = {name: value for name, value in sent.items() if not _says_nothing(rule, name, value)}
+        if len(said) < len(sent):  # events that differ in what says nothing, like a sender's own time, are one shape
+            return cast(_Shape, self._shapes[_encode(said)])
+        return self._made(rule, sent)
+
+    def _made(self, rule: Rule, sent: Sent) -> _Shape:
         word, kind = sent.pop("event"), sent.pop("item_type" if "item_type" in sent else "type")
-        rule = RULES[word]
         if rule.path not in ("item", "items") or (rule.required and rule.required not in sent):
             raise Unusual
         fields = {**rule.defaults, "verified": False if rule.name in LINKED else None}
@@ -222,13 +228,19 @@ def _columns(sent: Sequence[Sent]) -> Iterator[tuple[Any, Any, Any, bytes]]:
     return zip(users, items, ids, _encode_lines(sent).split(b"\n"), strict=False)  # behind the last line is nothing
 
 
+def _says_nothing(rule: Rule, name: str, value: Any) -> bool:
+    """Tell whether this is a field that nothing reads of this kind of event."""
+    if name in rule.parameters or name in PATH_NAMES or name in JUDGED_NAMES or name != name.lower():
+        return False
+    return bool(value) if value.__class__ is str else value.__class__ is int and 0 <= value <= MAX_NUMERIC_ITEM
+
+
 def _read_one(key: tuple[str, str, str]) -> dict[str, Any]:
     """Return the fields that one parameter of one kind of event sets."""
     word, name, text = key
-    if name in JUDGED_NAMES or name in PATH_NAMES or name != name.lower() or not text:
+    if not text or name not in RULES[word].parameters:
         raise Unusual
-    parameters = RULES[word].parameters
-    return parameters[name](name, [text]) if name in parameters else {}
+    return RULES[word].parameters[name](name, [text])
 
 
 def _text(value: Any) -> str:

@@ -155,6 +155,15 @@ def test_the_time_of_each_batch_is_its_own() -> None:
         assert [(decode(record).received_at, decode(record).time) for record in batch.records] == [(now, now)]
 
 
+def test_events_that_differ_in_ignored_fields_are_one_shape() -> None:
+    usual = UsualEvents(NUMERIC, KEY)
+    many = [{**CLICK, "sent_at": 1_700_000_000 + n, "quantity": n} for n in range(1, 50)]
+    records, _ = usual.records([dict(one) for one in many], NOW, never)
+    assert set(records) == {encode(event) for event in [decode(records[0])]}
+    assert len({id(shape) for shape in usual._shapes.values()}) == 1
+    assert [("click", record) for record in records] == one_by_one(many, NUMERIC)
+
+
 def test_a_changed_website_is_read_anew() -> None:
     before, after = make_website(), make_website(item_types={9: "film"})
     assert usual_events(before, KEY) is usual_events(before, KEY)
@@ -175,7 +184,8 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = UsualEvents(ALPHANUMERIC, KEY)
     for number in range(40):
         many = [
-            {**CLICK, "user": f"u{number}.{n}", "item": f"i{number}.{n}", "more": f"{number}.{n}"} for n in range(300)
+            {**CLICK, "user": f"u{number}.{n}", "item": f"i{number}.{n}", "categorypath": f"/{number}/{n}"}
+            for n in range(300)
         ]
         records, _ = usual.records(many, NOW, never)
         assert len(records) == 300
