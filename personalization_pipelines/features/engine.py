@@ -242,7 +242,10 @@ def _limit(connection: duckdb.DuckDBPyConnection, threads: int) -> None:
     connection.execute(f"set threads = {threads}").fetchall()
     connection.execute("set TimeZone = 'UTC'").fetchall()
     # What DuckDB infers about nulls decides how it writes a column; it knows less of two files than of one.
-    connection.execute("set disabled_optimizers = 'statistics_propagation'").fetchall()
+    # And without statistics it guesses the larger side of a join to be the smaller one, and builds its hash table of
+    # that (measured: 2.5 times the time and 1.6 times the memory): so the right side is it, as the SQL is written.
+    disabled = "statistics_propagation,build_side_probe_side"
+    connection.execute(f"set disabled_optimizers = '{disabled}'").fetchall()
     limit = os.environ.get(MEMORY_VARIABLE) or f"{memory_limit() // 1024**2}MiB"
     try:
         connection.execute("set memory_limit = ?", [limit]).fetchall()

@@ -106,7 +106,16 @@ def test_an_event_without_an_item_does_not_reach_the_item_tables(build: Build, l
     run_all(build, inputs=lake)
     more = write_lake(tmp_path / "more", [events_table([{"record_id": "new", "event": "rendered", "item": ""}])])
     both = replace(lake, events=(*lake.events, *more.events), lake="one more")
-    read = {"robots", "stg_events", "event_days", "visitor_item_days", "visitor_history", "items", "learned_categories"}
+    read = {
+        "robots",
+        "visitor_logins",
+        "stg_events",
+        "event_days",
+        "visitor_item_days",
+        "visitor_history",
+        "items",
+        "learned_categories",
+    }
     assert changed(build, both) == read
 
 
