@@ -13,13 +13,17 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from personalization_pipelines.events.event import decode
+from personalization_pipelines.events.lake import event_files, ingest
 from personalization_pipelines.events.log import Damage, read_everything, repair, segments
 from personalization_pipelines.home import Home
+from personalization_pipelines.website.load import load_websites
 
 WEBSITE = """\
 website: shop
@@ -191,34 +195,74 @@ class Clients:
 
 @dataclass(frozen=True)
 class Count:
-    """What clients know against what is stored."""
+    """What clients know against what the log and (where it was looked at) the lake hold."""
 
     acknowledged: int
     stored: int
     lost: int
     duplicated: int
     stored_though_refused: int
+    in_lake: int | None = None
+    lost_in_lake: int = 0
+    duplicated_in_lake: int = 0
+
+    @property
+    def harm(self) -> tuple[int, int, int, int]:
+        """Lost and duplicated in the log, lost and duplicated after ingestion: none of it may be."""
+        return self.lost, self.duplicated, self.lost_in_lake, self.duplicated_in_lake
 
     def __str__(self) -> str:
-        return f"{self.acknowledged} acknowledged, {self.stored} stored, {self.lost} lost, {self.duplicated} duplicated"
+        log = f"{self.acknowledged} acknowledged, {self.stored} stored, {self.lost} lost, {self.duplicated} duplicated"
+        if self.in_lake is None:
+            return log
+        lake = f"{self.in_lake} ingested, {self.lost_in_lake} lost, {self.duplicated_in_lake} duplicated"
+        return f"{log}; {lake}"
 
 
-def count(home: Home, clients: Clients) -> Count:
-    """Repair the log of a server that is dead, read it all, and compare."""
+def count(home: Home, clients: Clients, *, lake: bool = True) -> Count:
+    """Repair the log of a server that is dead, read it all, ingest it, and compare. The clients' events are clicks."""
     # a killed process counts as dead while threads of it still end, and with them its files and their locks
     wait_for(lambda: bool(repair(home.log)) or all(segment.sealed for segment in segments(home.log)), 10)
-    keys: Counter[int] = Counter()
-    for segment in segments(home.log):
-        for found in read_everything(segment.path):
-            assert not isinstance(found, Damage), found.error()
-            keys[int(decode(found[1]).item)] += 1
-    return Count(
+    keys = Counter(key for segment in segments(home.log) for key in _keys(segment.path))
+    found = Count(
         acknowledged=len(clients.acknowledged),
         stored=keys.total(),
         lost=len(clients.acknowledged - keys.keys()),
         duplicated=keys.total() - len(keys),
         stored_though_refused=len(clients.refused & keys.keys()),
     )
+    if not lake:
+        return found
+    ingested = ingest_all(home)
+    return replace(
+        found,
+        in_lake=ingested.total(),
+        lost_in_lake=len(clients.acknowledged - ingested.keys()),
+        duplicated_in_lake=ingested.total() - len(ingested),
+    )
+
+
+def ingest_all(home: Home) -> Counter[int]:
+    """Ingest what the log holds, twice, and return the items of all clicks in the lake."""
+    website = load_websites(home)[0]["shop"]
+    for _ in range(2):
+        ingest(home, website)
+    files = event_files(home, website)
+    tables = [pq.read_table(path, columns=["event", "item"], partitioning=None) for path in files]
+    return Counter(
+        int(item)
+        for table in tables
+        for event, item in zip(table["event"].to_pylist(), table["item"].to_pylist(), strict=True)
+        if event == "click"
+    )
+
+
+def _keys(path: Path) -> Iterator[int]:
+    for found in read_everything(path):
+        assert not isinstance(found, Damage), found.error()
+        event = decode(found[1])
+        if event.event == "click":
+            yield int(event.item)
 
 
 def wait_for(what: Callable[[], bool], seconds: float) -> None:

@@ -1,7 +1,7 @@
 """A published shop behind real server processes, and one connection to each of their workers.
 
-Products 1..6 are recommended (6 first); 101..140 are in the catalogue only, so that their viewers can be asked for
-the first time. Everything a visitor does and everything that is asked goes over HTTP to the worker one means.
+Products 1..6 are recommended (6 first); 900001..900040 are in the catalogue only, so that their viewers can be asked
+for the first time. Everything a visitor does and everything that is asked goes over HTTP to the worker one means.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.scenarios.publishing import Item, neighbours, ranking
 from tests.serving import shopfront
 from tests.serving.shopfront import ITEMS, POPULAR, Installation, scenario, write_yaml
 
-RARE = [str(number) for number in range(101, 141)]
+RARE = [str(number) for number in range(900_001, 900_041)]
 SCENARIOS = {
     "new_to_you": scenario(["top_bought"], already_bought="exclude", already_consumed="exclude"),
     "page": scenario(["top_bought"]),
@@ -33,16 +33,23 @@ def publish_site(root: Path, database: str = "") -> Home:
     """Return an installation whose shop is published."""
     home = Home(root, database)
     home.create()
+    publish_again(home)
+    write_yaml(home, scenarios=SCENARIOS)
+    return home
+
+
+def publish_again(home: Home) -> None:
+    """Publish the same as another publication, and switch to it."""
     models = {name: part for name, part in shopfront.MODELS.items() if name not in ("also_bought", "for_you")}
     models["top_bought"] = ranking(site_1=POPULAR)
     ring = [[((row + 1) % 6, 0.8), ((row + 2) % 6, 0.4)] for row in range(6)]
     models["also_bought"] = models["for_you"] = neighbours(*ring, *[[]] * (len(ITEMS) - 6 + len(RARE)))
-    site = shopfront.website(scenarios=SCENARIOS)
-    installation = Installation(Home(root))
+    installation = Installation(Home(home.root))
     installation.close()
-    installation.publish(site, items=[*ITEMS, *(Item(1, number) for number in RARE)], models=models)
-    write_yaml(home, scenarios=SCENARIOS)
-    return home
+    items = [*ITEMS, *(Item(1, number) for number in RARE)]
+    directory = home.publications("shop")
+    number = len(list(directory.iterdir())) if directory.is_dir() else 1
+    installation.publish(shopfront.website(scenarios=SCENARIOS), number, items=items, models=models)
 
 
 class Worker:
@@ -94,6 +101,11 @@ class Worker:
         (found,) = self.answer(user, "page", f"contextitems={item}")["contextItems"]
         count: int = found["viewers"]
         return count
+
+    def publication(self) -> str:
+        """Return the id of what the worker serves."""
+        found: str = json.loads(self.get("/readyz")[2])["websites"]["shop"]["publication"]
+        return found
 
     def close(self) -> None:
         """Close the connection."""
