@@ -236,6 +236,23 @@ def publications(website: str, rollback: str | None) -> None:
 
 @command(main)
 @click.argument("website")
+@click.option("--user", help="Only logins from or to this user id or token.")
+@click.option("--undo", nargs=2, metavar="SOURCE TARGET", help="Make all logins of one user to another count nothing.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many, the newest ones.")
+def logins(website: str, user: str | None, undo: tuple[str, str] | None, limit: int) -> None:
+    """List the logins that gave one user's history to another, or undo one."""
+    from personalization_pipelines.commands.logins import logins_table, undo_logins
+
+    home = Home.from_environment()
+    site = _website(home, website)
+    if undo:
+        console.print(f"{undo_logins(home, site, *undo)} logins undone; in what is built, from the next build on")
+    else:
+        console.print(logins_table(home, site, user, limit))
+
+
+@command(main)
+@click.argument("website")
 @click.argument("user")
 def erase(website: str, user: str) -> None:
     """Forget a user everywhere (not built yet)."""
