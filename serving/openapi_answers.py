@@ -88,7 +88,7 @@ def _page(kind: str, schema: Value, *more: dict[str, Value]) -> dict[str, Value]
 _OPEN = {"Access-Control-Allow-Origin": {"required": True, "schema": {"const": "*"}}}
 _STORED: Value = {"description": "Stored: it is on disk.", "headers": _OPEN}
 _PIXEL: Value = {**_STORED, "content": {"image/gif": {"schema": {"type": "string", "format": "binary"}}}}
-_BODY_REFUSED = (408, 411, 413, 415)
+_BODY_REFUSED = (411, 413, 415)
 TRACKED: dict[str, dict[str, Value]] = {
     "get": {"200": _PIXEL, "204": _STORED, **problems(400, 401, 404, 414, 503)},
     "post": {"204": _STORED, **problems(400, 401, 404, 414, 503, *_BODY_REFUSED)},

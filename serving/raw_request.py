@@ -47,7 +47,7 @@ def parse_parameters(environ: dict[str, Any], max_body: int) -> dict[str, list[s
     """Return the parameters of query and form body: lower-case name to its values, in order.
 
     Empty and doubled `&` and empty values count as not given. 400 malformed, 415 body that is no form,
-    408, 411, 413 and 503 as `read_body` says.
+    411, 413 and 503 as `read_body` says.
     """
     parameters: dict[str, list[str]] = {}
     if query := environ.get("QUERY_STRING"):
@@ -63,7 +63,7 @@ def read_body(environ: dict[str, Any], limit: int) -> bytes:
     """Return the request's body of at most `limit` bytes.
 
     413 beyond the limit; 411 without a length, for then a body that broke off would look like a whole one;
-    400 if it did break off; 408 and 503 as `Bodies` says.
+    400 if it did break off; 503 while slow bodies have all places.
     """
     declared = environ.get("CONTENT_LENGTH") or "0"
     if "HTTP_TRANSFER_ENCODING" in environ:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from jsonschema import Draft202012Validator
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import (
@@ -50,7 +50,8 @@ CONFIG = {
         "positive_data_acceptance": {"expected-statuses": ["200", "204", "409", "501"]},
     }
 }
-NOT_GIVEN = re.compile(r"=(?:&|$)")
+NOT_GIVEN = re.compile(r"=(?:&|$)|[?&]=|(?:=|%2C|,)(?:%2C|,)|(?:%2C|,)(?:&|$)")
+CONTROL = re.compile(r"%(?:[01][0-9A-F]|5C|7F)")
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +177,7 @@ def whole(value: Any) -> Any:
 
 
 def is_partly_lost(case: schemathesis.Case, sent: requests.PreparedRequest) -> bool:
-    """Whether what is wrong may not have been sent, or counts as not given: a parameter without a value."""
+    """Whether what is wrong may not have been sent, or counts as not given: an empty name, value or member."""
     form = sent.body if isinstance(sent.body, str) else (sent.body or b"").decode(errors="replace")
     fields = case.body.values() if isinstance(case.body, dict) else ()
     return bool(NOT_GIVEN.search(sent.url or "") or NOT_GIVEN.search(form)) or any(
@@ -210,6 +211,7 @@ def test_a_real_server_answers_as_the_document_says(server: Server, label: str, 
         response = case.call(base_url=f"http://127.0.0.1:{server.port}", session=session)
         assert response.status_code not in (500, 502, 503), response.content
         checks = TRUE_OF_ALL
+        assume(mode is GenerationMode.NEGATIVE or not CONTROL.search(response.request.url))  # a slip of the generator
         if mode is GenerationMode.NEGATIVE and not is_partly_lost(case, response.request):
             checks = [*TRUE_OF_ALL, negative_data_rejection]
         case.validate_response(response, checks=[status_code_conformance] if same_twice else checks)
