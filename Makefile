@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test check bench faults e2e lock clean
+.PHONY: setup demo test check bench faults fuzz e2e lock clean
 
 setup: $(READY)
 
@@ -31,6 +31,9 @@ bench: setup
 
 faults: setup
 	$(BIN)/python -m pytest -m fault -s tests/faults
+
+fuzz: setup
+	PERSONALIZATION_FUZZ=$(or $(FUZZ),200) $(BIN)/python -m pytest tests/serving/test_openapi.py tests/serving/test_hostile_parameters.py
 
 e2e: setup
 	$(BIN)/python -m pytest -m e2e tests/e2e tests/serving
