@@ -44,7 +44,7 @@ class ItemKnnLearner:
 
     version = 2
     hourly = False
-    features: tuple[str, ...] = ("items", "visitor_item_days")
+    features: tuple[str, ...] = ("items", "item_categories", "visitor_item_days")
 
     def __init__(self, model: ItemKnn) -> None:
         self.model = model

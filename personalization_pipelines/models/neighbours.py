@@ -39,7 +39,7 @@ class AlsoDidLearner:
 
     version = 1
     hourly = False
-    features: tuple[str, ...] = ("items", "visitor_item_days")
+    features: tuple[str, ...] = ("items", "item_categories", "visitor_item_days")
 
     def __init__(self, model: AlsoDid) -> None:
         if model.scope == "session":
