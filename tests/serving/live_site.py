@@ -76,9 +76,11 @@ class Worker:
     def send(self, event: str, user: str, item: str, **parameters: str) -> float:
         """Send an event; return when (monotonic) it was acknowledged."""
         query = "&".join(f"{name}={value}" for name, value in parameters.items())
-        status, _, body = self.get(f"/api/00001/{event}/{user}/1/{item}?{query}")
-        assert status == 204, body
-        return time.monotonic()
+        return self._acknowledged(f"/api/00001/{event}/{user}/1/{item}?{query}")
+
+    def login(self, source: str, target: str) -> float:
+        """Send a login; return when it was acknowledged."""
+        return self._acknowledged(f"/api/00001/login/{source}/{target}")
 
     def answer(self, user: str, name: str, query: str = "") -> dict[str, Any]:
         """Return the recommendations; {} where the visitor's history is not enough (409)."""
@@ -112,6 +114,11 @@ class Worker:
         if self._connection:
             self._connection.close()
             self._connection = None
+
+    def _acknowledged(self, path: str) -> float:
+        status, _, body = self.get(path)
+        assert status == 204, body
+        return time.monotonic()
 
     def _connected(self) -> http.client.HTTPConnection:
         while self._connection is None:  # the kernel chooses the worker that gets a connection

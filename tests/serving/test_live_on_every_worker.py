@@ -48,6 +48,10 @@ class Site:
         parameters = {"rating": "80"} if event == "rate" else {}
         return next(self._turns).send(event, user, item, **parameters)
 
+    def login(self, source: str, target: str) -> float:
+        """Tell the next worker that the anonymous `source` is the account `target`."""
+        return next(self._turns).login(source, target)
+
     def holds_everywhere(self, holds: Callable[[Worker], bool], acknowledged: float) -> None:
         """Wait until it holds on every worker."""
         for worker in self.workers:
@@ -148,6 +152,22 @@ def test_what_was_shown_is_known_to_every_process(site: Site) -> None:
         ("rendered", "4"),
     }
     reader.close()
+
+
+def test_after_a_login_the_anonymous_history_counts_at_once(site: Site) -> None:
+    anonymous, account = site.visitor(), site.visitor()
+    site.send("buy", anonymous, "6")
+    acknowledged = site.send("click", anonymous, "3")
+    site.holds_everywhere(lambda worker: worker.context(anonymous, "CLICKED") == [3], acknowledged)
+    acknowledged = site.login(anonymous, account)
+
+    def holds(worker: Worker) -> bool:
+        return worker.context(account, "CLICKED") == [3] and 6 not in worker.recommended(account)
+
+    site.holds_everywhere(holds, acknowledged)
+    acknowledged = site.send("click", account, "2")
+    site.holds_everywhere(lambda worker: worker.context(account, "CLICKED") == [2, 3], acknowledged)
+    assert [worker.context(anonymous, "CLICKED") for worker in site.workers] == [[3]] * 3  # never the other way
 
 
 def test_visitors_do_not_see_each_other(site: Site) -> None:
