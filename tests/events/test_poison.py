@@ -126,7 +126,7 @@ events = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(events)
 def test_what_has_no_fault_fits_into_the_lake_and_into_both_databases(found: Event) -> None:
     try:
