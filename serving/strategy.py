@@ -18,16 +18,14 @@ from itertools import chain, islice
 from personalization_pipelines.models.scoring import CONTEXT_ITEMS, PROFILE_ITEMS
 from personalization_pipelines.scenarios.plan import PlanCategory, PlanLevel, PlanReference, PlanScenario
 from personalization_pipelines.scenarios.published import Publication, PublishedModel
-from serving.candidates import MOST_RELEVANT, Candidates, FromNeighbours, FromRanking
+from serving.candidates import Candidates, FromNeighbours, FromRanking
 from serving.filters import Filters
 from serving.history import SOURCES, Entry, Past
 from serving.question import Answer, ContextItem, LiveHistory, Question, Recommended
+from serving.ready import Pick, ready_of, recommended
 from serving.shelf import Ranges, Shelf, shelf_of
 
 OTHER_CATEGORY = "other category than the level's"
-
-Pick = tuple[int, float, Candidates]
-"""An item row, its model's score for it, and what the model said."""
 
 
 @dataclass(slots=True)
@@ -55,11 +53,7 @@ def compose(publication: Publication, scenario: PlanScenario, question: Question
     context = _context_items(shelf, scenario, question, past)
     filters = Filters(shelf, scenario.filters, question, context, past)
     made = _Composition(publication, shelf, scenario, question, past, context, filters)
-    for level in scenario.levels:
-        if len(made.picked) >= question.number:
-            break
-        _ask_level(made, level)
-    items = _recommended(made)
+    items = _of_one_item(made) or _of_all_levels(made)
     used_history = made.used_history or any(one.source != "REQUEST" for one in context)
     return Answer(items, context, made.asked, used_history, made.levels)
 
@@ -72,6 +66,36 @@ def _context_items(shelf: Shelf, scenario: PlanScenario, question: Question, pas
             one = shelf.context_item(row, SOURCES[event])
             found.setdefault((one.item_type, one.item), one)
     return list(found.values())
+
+
+def _of_one_item(made: _Composition) -> list[Recommended]:
+    """Return the usual product page, the neighbours of one item that are kept ready; empty where it is no such page."""
+    question, level = made.question, made.scenario.levels[0]
+    if len(made.context) != 1 or len(level.models) != 1 or question.explain or question.nearest_category:
+        return []
+    reference, (row, _, _, source) = level.models[0], made.context[0]
+    asks_items = reference.context != "history" and made.publication.models[reference.model].needs == "items"
+    if row < 0 or not asks_items or level.category.kind != "site" or made.filters.by_category:
+        return []
+    standing, excluded = made.filters.standing, made.filters.rows
+    ready = ready_of(made.publication).of(reference.model, row, source)
+    items = [one for one in ready if standing[one.row] and one.row not in excluded]
+    if len(items) < question.number:
+        return []
+    made.asked = True
+    return items[: question.number]
+
+
+def _of_all_levels(made: _Composition) -> list[Recommended]:
+    """Return the items of all levels that are needed, with category and explanation where asked for."""
+    for level in made.scenario.levels:
+        if len(made.picked) >= made.question.number:
+            break
+        _ask_level(made, level)
+    items = recommended(made.shelf, made.picked)
+    if made.question.nearest_category or made.question.explain:
+        _add_details(made, items)
+    return items
 
 
 def _ask_level(made: _Composition, level: PlanLevel) -> None:
@@ -200,28 +224,6 @@ def _moved(path: str, category: PlanCategory) -> str:
     elements = path.strip("/").split("/")
     kept = elements[: category.steps] if category.kind == "main" else elements[: max(0, len(elements) - category.steps)]
     return "".join(f"/{element}" for element in kept)
-
-
-def _recommended(made: _Composition) -> list[Recommended]:
-    """Return the picks with origin, falling relevance and, where asked for, category and explanation."""
-    by_model: dict[Candidates, list[Pick]] = {}
-    for pick in made.picked:
-        by_model.setdefault(pick[2], []).append(pick)
-    origin: dict[int, tuple[ContextItem, ...]] = {}
-    relevance: dict[int, int] = {}
-    for candidates, picks in by_model.items():
-        rows = [row for row, _, _ in picks]
-        origin |= candidates.origins(made.shelf, rows)
-        relevance |= zip(rows, candidates.relevances([said for _, said, _ in picks]), strict=True)
-    ids, types, least, items = made.shelf.ids, made.shelf.types, MOST_RELEVANT, []
-    for row, _, candidates in made.picked:
-        if relevance[row] < least:
-            least = relevance[row]
-        model = candidates.model
-        items.append(Recommended(row, types[row], ids[row], model.name, model.number, least, origin.get(row, ())))
-    if made.question.nearest_category or made.question.explain:
-        _add_details(made, items)
-    return items
 
 
 def _add_details(made: _Composition, items: list[Recommended]) -> None:
