@@ -27,13 +27,13 @@ def add_paths(
     item that is not there is left out.
     """
     more: dict[tuple[int, str], list[str]] = defaultdict(list)
-    for row in learned:
-        more[row["item_type"], row["item"]].append(row["category"])
+    for one in learned:
+        more[one["item_type"], one["item"]].append(one["category"])
     if not more:
         return starts, list(paths)
     found: list[list[str]] = []
     for row, item in enumerate(zip(types.tolist(), ids, strict=True)):
-        own = list(paths[starts[row] : starts[row + 1]])
+        own = list(paths[int(starts[row]) : int(starts[row + 1])])
         found.append(own + [path for path in more.get(item, ()) if path not in own])
     ends = np.cumsum([len(one) for one in found], dtype=np.int64)
     return np.concatenate((np.zeros(1, np.int64), ends)), [path for one in found for path in one]

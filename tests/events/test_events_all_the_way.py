@@ -1,4 +1,4 @@
-"""From the wire to the feature tables, through every real part: nothing an event says is lost, robots count nowhere."""
+"""From the wire to the feature tables, by real parts: nothing an event says is lost; robots count nowhere."""
 
 from __future__ import annotations
 
