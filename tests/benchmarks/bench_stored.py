@@ -21,10 +21,12 @@ from typing import NamedTuple
 
 import duckdb
 import msgspec
+import numpy as np
 import sqlalchemy as sa
 
 from personalization_pipelines.events import live_tables
 from personalization_pipelines.events.batch import Batch, judge_batch
+from personalization_pipelines.events.duplicates import write_digests
 from personalization_pipelines.events.follower import Follower
 from personalization_pipelines.events.lake import ingest
 from personalization_pipelines.events.live_store import LiveStore
@@ -153,6 +155,8 @@ def _day(lake: Path, day: int, rows: int) -> LakeFile:
     made = _ROWS.format(day=day, start=start, rows=rows, visitors=visitors)
     columns = ", ".join(_column(name) for name in EVENT_SCHEMA.names)
     duckdb.execute(f"copy (select {columns} from ({made})) to '{path}' (compression zstd, compression_level 1)")
+    made_up = np.random.default_rng(day).integers(0, 2**64, (2, rows), np.uint64)  # none of these ids comes again
+    write_digests(path.with_suffix(".ids"), made_up, Disk())
     return LakeFile(path.relative_to(lake).as_posix(), f"{midnight:%Y-%m-%d}", rows, f"{day:016x}", rows)
 
 

@@ -71,7 +71,7 @@ def test_merged_files_keep_their_digests(home: Home, shop: Website) -> None:
     (merged,) = event_files(home, shop)
     (file,) = read_manifest(home.lake(shop.name)).files
     path = merged.with_suffix(".ids")
-    first, second = np.fromfile(path, "<u8").reshape(2, -1)
+    first, second = np.fromfile(path, "<u8", count=2 * 512).reshape(2, -1)
     assert len(first) == file.event_ids == 512
     assert (np.lexsort((second, first)) == np.arange(512)).all()
     made_by_merging = path.read_bytes()
