@@ -175,7 +175,7 @@ def in_share(website: str, first: str, end: Sequence[str]) -> tuple[sa.ColumnEle
 
 
 def delete_beyond(newest: int) -> sa.Delete:
-    """Delete all but about the `newest` deliveries and the `newest` other events of `:one_visitor` of `:one_website`."""
+    """Delete all but about the `newest` deliveries and as many other events of `:one_visitor` of `:one_website`."""
     table = visitor_events.c
     mine = (table.website == sa.bindparam("one_website"), table.visitor == sa.bindparam("one_visitor"))
     too_old = []
