@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personalization_pipelines.events.live import LiveEvent
+from personalization_pipelines.models.base import Neighbours, Ranking
 from personalization_pipelines.scenarios.published import Publication
 from serving.question import Question, Recommended
 from serving.ready import READY, ready_of
@@ -29,10 +30,10 @@ def publication() -> Publication:
     """Return forty items; the first has all others as neighbours, the second has ten, the others have none."""
     last = NOW + 1
     items = [Item(2 if row == 7 else 1, str(row), valid_to=NOW - 1 if row == 9 else last) for row in range(COUNT)]
-    lists = [[], []] + [[] for _ in range(COUNT - 2)]
+    lists: list[list[tuple[int, float]]] = [[] for _ in range(COUNT)]
     lists[0] = [(row, float(COUNT - row)) for row in range(1, COUNT)]
     lists[1] = [(row, 5.0) for row in range(10, 20)]
-    models = {
+    models: dict[str, Ranking | Neighbours] = {
         "also_bought": neighbours(*lists),
         "top_bought": ranking(site_1=[(row, float(row + 1)) for row in range(COUNT - 1, -1, -1)]),
     }
