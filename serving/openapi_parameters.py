@@ -155,8 +155,14 @@ def _batched(word: str, rule: Rule) -> Value:
     if "item" in fields:
         fields["item"] = {"anyOf": [_number(0, MAX_NUMERIC_ITEM), fields["item"]]}
     required += [name for name in fields if name not in ("event", "user", EVENT_ID)]
-    others = {"type": ["boolean", "null"]}, _number(-(2**63), 2**64 - 1)
-    return open_object(fields | event_parameters(rule), required, *others)
+    fields |= event_parameters(rule)
+    known = {name: schema if name in required else _or_nothing(schema) for name, schema in fields.items()}
+    return open_object(known, required, {"type": ["boolean", "null"]}, _number(-(2**63), 2**64 - 1))
+
+
+def _or_nothing(schema: Value) -> Value:
+    """Return the schema of a field that may also be null or empty, which counts as not given."""
+    return {"anyOf": [schema, {"enum": [None, "", []]}]}
 
 
 def open_object(properties: Value, required: list[str], *others: Value) -> Value:

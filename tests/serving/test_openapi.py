@@ -176,13 +176,24 @@ def whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def is_partly_lost(case: schemathesis.Case, sent: requests.PreparedRequest) -> bool:
-    """Whether what is wrong may not have been sent, or counts as not given: an empty name, value or member."""
+def is_right_all_the_same(case: schemathesis.Case, sent: requests.PreparedRequest) -> bool:
+    """Whether what was bent may be right as it was sent, or is lost: an empty name, value or member is not given.
+
+    In an event of a batch a text may be a number, a number a text, and one value an array: of batches only those
+    that are no arrays of objects are surely wrong.
+    """
+    if isinstance(case.body, list):
+        return all(isinstance(one, dict) for one in case.body)
     form = sent.body if isinstance(sent.body, str) else (sent.body or b"").decode(errors="replace")
     fields = case.body.values() if isinstance(case.body, dict) else ()
-    return bool(NOT_GIVEN.search(sent.url or "") or NOT_GIVEN.search(form)) or any(
-        value in ([], {}) for value in fields
-    )
+    lost = any(value in ([], {}) for value in fields)
+    return lost or bool(NOT_GIVEN.search(sent.url or "") or NOT_GIVEN.search(form))
+
+
+def joins_nobody(case: schemathesis.Case) -> bool:
+    """Whether source and target of a login are the same, which no schema can rule out."""
+    places = [case.path_parameters, *(case.body if isinstance(case.body, list) else ())]
+    return any(isinstance(one, dict) and "source" in one and one["source"] == one.get("target") for one in places)
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["valid", "invalid"])
@@ -206,15 +217,13 @@ def test_a_real_server_answers_as_the_document_says(server: Server, label: str, 
     def calls(case: schemathesis.Case) -> None:
         if isinstance(case.body, list):
             case.body[:] = whole(case.body)
-        places = case.path_parameters
-        same_twice = "source" in places and places["source"] == places["target"]
         response = case.call(base_url=f"http://127.0.0.1:{server.port}", session=session)
         assert response.status_code not in (500, 502, 503), response.content
         checks = TRUE_OF_ALL
         assume(mode is GenerationMode.NEGATIVE or not CONTROL.search(response.request.url))  # a slip of the generator
-        if mode is GenerationMode.NEGATIVE and not is_partly_lost(case, response.request):
+        if mode is GenerationMode.NEGATIVE and not is_right_all_the_same(case, response.request):
             checks = [*TRUE_OF_ALL, negative_data_rejection]
-        case.validate_response(response, checks=[status_code_conformance] if same_twice else checks)
+        case.validate_response(response, checks=[status_code_conformance] if joins_nobody(case) else checks)
 
     with requests.Session() as session:
         calls()
