@@ -295,4 +295,6 @@ def _run_import(home: Home, name: str, run: Callable[[Website, Any], Any]) -> No
 
 
 if __name__ == "__main__":
-    main()
+    from personalization_pipelines.__main__ import run
+
+    run()

@@ -20,7 +20,7 @@ def run(home: Home, *, port: int, dagit_port: int, console: Console) -> None:
     prepare_dagster(home)
     environment = {**os.environ, "PERSONALIZATION_HOME": str(home.root)}
     dagit = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(dagit_port), *workspace_arguments()]
-    server = [sys.executable, "-m", "personalization_pipelines.cli", "serve", "--port", str(port)]
+    server = [sys.executable, "-m", "personalization_pipelines", "serve", "--port", str(port)]
     children = [subprocess.Popen(line, env=environment) for line in (dagit, server)]
     console.print(f"Dagit  http://127.0.0.1:{dagit_port}\nserver http://127.0.0.1:{port}")
     signal.signal(signal.SIGTERM, _interrupt)

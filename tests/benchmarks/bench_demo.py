@@ -45,7 +45,7 @@ def measured(home: Home, *arguments: str) -> tuple[float, float]:
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "personalization_pipelines.cli", *arguments],
+        [sys.executable, "-m", "personalization_pipelines", *arguments],
         env={**kept, "PERSONALIZATION_HOME": str(home.root)},
         stdout=subprocess.DEVNULL,
     )

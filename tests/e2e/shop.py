@@ -72,7 +72,7 @@ class Answer:
 def command(home: Path, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `personalization …` in a home and return what it printed."""
     done = subprocess.run(
-        [sys.executable, "-m", "personalization_pipelines.cli", *arguments],
+        [sys.executable, "-m", "personalization_pipelines", *arguments],
         env={**os.environ, "PERSONALIZATION_HOME": str(home), "COLUMNS": "200", **environment},
         capture_output=True,
         text=True,
@@ -132,7 +132,7 @@ def serving(home: Path, *, workers: int = 1, port: int | None = None) -> Iterato
         [
             sys.executable,
             "-m",
-            "personalization_pipelines.cli",
+            "personalization_pipelines",
             "serve",
             "--port",
             str(port),

@@ -75,7 +75,7 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it listens."""
-        command = [sys.executable, "-m", "personalization_pipelines.cli", "serve"]
+        command = [sys.executable, "-m", "personalization_pipelines", "serve"]
         command += ["--port", str(self.port), "--workers", str(self._workers)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -47,7 +47,7 @@ def test_a_build_killed_at_any_moment_leaves_whole_answers_and_a_build_that_work
 def killed_build(home: Path, seconds: float) -> bool:
     """Start a build, kill it and its children after `seconds`; tell whether it was still running."""
     build = subprocess.Popen(
-        [sys.executable, "-m", "personalization_pipelines.cli", "build"],
+        [sys.executable, "-m", "personalization_pipelines", "build"],
         env={**os.environ, "PERSONALIZATION_HOME": str(home)},
         start_new_session=True,
         stdout=subprocess.DEVNULL,
