@@ -51,7 +51,7 @@ CONFIG = {
     }
 }
 NOT_GIVEN = re.compile(r"=(?:&|$)|[?&]=|(?:=|%2C|,)(?:%2C|,)|(?:%2C|,)(?:&|$)")
-CONTROL = re.compile(r"%(?:[01][0-9A-F]|5C|7F)")
+CONTROL = re.compile(r"%(?:[01][0-9A-F]|5C|7F|EF%BF%BD)")
 
 
 @pytest.fixture(scope="module")
