@@ -30,13 +30,13 @@ def _context(one: ContextItem, viewers: int | None) -> str:
 
 
 def _items(items: Sequence[Recommended], links: Links | None) -> list[str]:
-    """Return the recommended items; neighbours on the list often have the same origin, which is written once."""
+    """Return the recommended items; those with the same origin share its text."""
     written: list[str] = []
-    before: tuple[ContextItem, ...] = ()
-    origin = ""
+    origins: dict[int, str] = {}  # by identity: hashing the values takes longer than writing them
     for one in items:
-        if one.origin is not before:
-            before, origin = one.origin, _origin(one.origin)
+        origin = origins.get(id(one.origin))
+        if origin is None:
+            origin = origins[id(one.origin)] = _origin(one.origin)
         kind = one.item_type
         start = f'{{"itemId":{int(one.item)},"itemType":{kind},"relevance":{one.relevance}{origin}'
         if links is None:
