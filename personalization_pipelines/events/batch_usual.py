@@ -20,7 +20,7 @@ from personalization_pipelines.events.batch_body import MAX_EVENTS, Sent
 from personalization_pipelines.events.event import Event, encode
 from personalization_pipelines.events.judge import undeclared
 from personalization_pipelines.events.links import LINKED
-from personalization_pipelines.events.rules import RULES, Rule
+from personalization_pipelines.events.rules import MAX_ITEMS, RULES, Rule
 from personalization_pipelines.events.signature import OVERRIDE
 from personalization_pipelines.events.visitors import Visitors
 from personalization_pipelines.identifiers import MAX_NUMERIC_ITEM, parse_item_type
@@ -135,7 +135,7 @@ class UsualEvents:
     def _several(self, items: Any, event_id: Any, start: str, after: str, before_id: str, after_id: str) -> list[str]:
         """Return the texts of an event of several items; the first one has the event id, the others it and a number."""
         listed = items if items.__class__ is list else [items]
-        if not listed:
+        if not 0 < len(listed) <= MAX_ITEMS:
             raise Unusual
         known = [self._one(item) for item in listed]
         if event_id is None:

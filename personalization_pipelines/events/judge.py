@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from personalization_pipelines.errors import InvalidIdentifier
 from personalization_pipelines.events.event import Event
 from personalization_pipelines.events.links import LINKED, are_signed
-from personalization_pipelines.events.rules import EVENT_WORDS, RULES, Rule, read_parameters
+from personalization_pipelines.events.rules import EVENT_WORDS, MAX_ITEMS, RULES, Rule, read_parameters
 from personalization_pipelines.events.signature import find_fault, override_time, replay_id
 from personalization_pipelines.events.visitors import visitor_of
 from personalization_pipelines.identifiers import parse_item_type
@@ -143,6 +143,8 @@ def _read_place(place: Sequence[str], rule: Rule, website: Website) -> tuple[int
         return 0, [""]
     item_type, item = place
     items = [text for text in item.split(",") if text] if rule.path == "items" else [item]
+    if len(items) > MAX_ITEMS:
+        raise InvalidIdentifier(f"{len(items)} items in one call: expected at most {MAX_ITEMS}")
     return parse_item_type(item_type), [website.item_id(text) for text in items] or [""]
 
 

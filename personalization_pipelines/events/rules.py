@@ -19,6 +19,7 @@ from personalization_pipelines.identifiers import parse_name
 MAX_CATEGORIES = 20
 MAX_CATEGORY_CHARACTERS = 1024
 MAX_SEGMENTS = 100
+MAX_ITEMS = 500
 MAX_INT32 = 2**31 - 1
 
 PRICE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,8})?)([A-Z]{3})")

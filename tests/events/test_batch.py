@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from personalization_pipelines.events.batch import MAX_CONTAINERS, MAX_EVENTS, Batch, judge_batch
 from personalization_pipelines.events.event import Event, decode
 from personalization_pipelines.events.judge import RULES, Call, Refuse, judge
+from personalization_pipelines.events.rules import MAX_ITEMS
 from personalization_pipelines.events.visitors import Visitors
 from personalization_pipelines.identifiers import parse_user_id, pseudonym
 from tests.conftest import make_website
@@ -167,7 +168,9 @@ def test_one_bad_event_refuses_all_and_is_named_by_its_position(
 def test_a_batch_of_too_many_events_is_refused_also_where_items_make_them() -> None:
     assert len(stored([CLICK] * MAX_EVENTS)) == MAX_EVENTS
     assert refused([CLICK] * (MAX_EVENTS + 1)).status == 413
-    assert refused([{**CLICK, "event": "rendered", "item": "5," * MAX_EVENTS + "5"}]).status == 413
+    page = {**CLICK, "event": "rendered", "item": ",".join(["5"] * MAX_ITEMS)}
+    assert refused([page] * (MAX_EVENTS // MAX_ITEMS) + [CLICK]).status == 413
+    assert refused([{**page, "item": "5," * MAX_ITEMS + "5"}]).status == 400
 
 
 TEXTS = st.sampled_from(

@@ -142,7 +142,7 @@ def test_several_items_have_a_shape(name: str, items: Any, event_id: str | None)
 
 
 def test_too_many_items_are_refused_with_what_they_follow() -> None:
-    many = [{**CLICK, "event": "rendered", "item": list(range(1, 1001))}] * 10
+    many = [{**CLICK, "event": "rendered", "item": list(range(1, 501))}] * 20
     assert len(together(many, NUMERIC)) == 10_000
     assert together([*many, CLICK], NUMERIC) == together([CLICK, *many], NUMERIC)
     assert "more than 10000 events" in str(together([CLICK, *many], NUMERIC))

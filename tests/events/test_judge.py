@@ -20,6 +20,7 @@ from personalization_pipelines.events.judge import (
     Refuse,
     judge,
 )
+from personalization_pipelines.events.rules import MAX_ITEMS
 from personalization_pipelines.identifiers import pseudonym
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
@@ -213,3 +214,10 @@ def test_any_text_is_decided_and_a_stored_event_is_within_its_bounds(
         assert all(value is None or 0 <= value <= 100 for value in (one.rating, one.percentage))
         assert len(one.visitor) in (0, 22)
         assert len(one.source_visitor) == (22 if one.event == "login" else 0)
+
+
+def test_one_call_shows_no_more_items_than_a_page_can() -> None:
+    items = ",".join(str(number) for number in range(1, MAX_ITEMS + 1))
+    assert len(stored(f"rendered/ann/1/{items}")) == MAX_ITEMS
+    more = decide(f"rendered/ann/1/{items},7")
+    assert isinstance(more, Refuse) and more.status == 400 and f"at most {MAX_ITEMS}" in more.detail
