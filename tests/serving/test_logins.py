@@ -1,4 +1,4 @@
-"""Logins over HTTP: within a second every worker knows for the account what was done before; the source gets nothing."""
+"""Logins over HTTP: within a second every worker knows for the account what was done before; nothing flows back."""
 
 from __future__ import annotations
 
