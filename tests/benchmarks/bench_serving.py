@@ -1,9 +1,9 @@
 """Recommendations against a bare Flask view that returns the same bytes: same server, same core, rounds in turns.
 
 100,000 items with 100 neighbours each, 20,000 visitors with 16 published and 10 live events. Every request names
-another visitor and a context item, after a warm-up, and none comes twice; the items are as unevenly visited as products are (half of
-the requests name one of the first 2,500). Both servers run on the first core (granian, one worker), the load comes
-from the second.
+another visitor and a context item, after a warm-up, and none comes twice; the items are as unevenly visited as
+products are (half of the requests name one of the first 2,500). Both servers run on the first core (granian, one
+worker), the load comes from the second.
 
 - `product page`: neighbours of the context item, then popularity; what the visitor bought is out, also live.
 - `with the visitor's own`: beside them item_knn, scored online from the visitor's 26 newest items.
