@@ -115,7 +115,8 @@ class LiveLogins:
         for one in way:
             connection.execute(self._take_back, _own(one))
         connection.execute(sa.delete(tables.logins).where(*tables.of_pair(tables.logins)), _exactly(login))
-        self._carry(connection, [*way[1:], *self._way(connection, self._after(connection, login))])
+        others = [one for one in way if one != login]  # in a circle of one moment its own way leads back to it
+        self._carry(connection, [*others, *self._way(connection, self._after(connection, login))])
 
     def _carry_late(self, connection: sa.Connection, late: Iterable[Event]) -> None:
         """Carry on what happened before a login that was applied already."""

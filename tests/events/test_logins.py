@@ -117,6 +117,11 @@ def test_logins_of_one_moment_carry_on_in_any_order(store: LiveStore, reader: Li
     assert items(reader, "m") == items(reader, "a") == items(reader, "y") == ["1"]
 
 
+def test_an_undone_login_in_a_circle_of_one_moment_stays_undone(store: LiveStore, reader: LiveReader) -> None:
+    store.apply([click("a", 0, "1"), login("a", "b", 0), login("b", "a", 0), login("a", "b", 0, "undologin")])
+    assert (items(reader, "a"), items(reader, "b")) == (["1"], [])
+
+
 def test_an_event_goes_on_five_times_at_most(store: LiveStore, reader: LiveReader) -> None:
     store.apply([click("v0", 0, "1"), *(login(f"v{n}", f"v{n + 1}", n + 1) for n in range(MAX_HOPS + 2))])
     assert [items(reader, f"v{n}") for n in range(MAX_HOPS + 3)] == [["1"]] * (MAX_HOPS + 1) + [[], []]
