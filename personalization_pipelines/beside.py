@@ -23,7 +23,7 @@ from typing import IO, Any, TypeVar
 from personalization_pipelines.errors import TransientError
 
 PREPARED = ("personalization_pipelines.expectations", "personalization_pipelines.graph.plots")
-"""Modules whose `prepare` loads what takes long, before the first call."""
+"""Modules whose `prepare` loads what takes long. Who only calls waits for no more than what the call needs."""
 
 _START = "from personalization_pipelines.beside import answer_calls; answer_calls()"
 _PACKAGE_PARENT = str(Path(__file__).parents[1])
@@ -42,7 +42,7 @@ class Beside:
     def start(self) -> None:
         """Start the process, unless it runs, and let it load the libraries; returns at once."""
         with self._turn:
-            self._running()
+            self._running(*PREPARED)
 
     def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Return `function(*arguments)` as computed beside; raises what it raised.
@@ -79,12 +79,12 @@ class Beside:
         process.kill()
         return process.wait()
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self, *prepared: str) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self._end()
             paths = [_PACKAGE_PARENT, *filter(None, [os.environ.get("PYTHONPATH")])]
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _START],
+                [sys.executable, "-P", "-c", _START, *prepared],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
@@ -97,7 +97,7 @@ def answer_calls() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the build; its end is this process's end
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    for name in PREPARED:
+    for name in sys.argv[1:]:
         importlib.import_module(name).prepare()
     while True:
         try:

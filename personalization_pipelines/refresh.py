@@ -13,6 +13,7 @@ import yaml
 
 from personalization_pipelines.definitions import complete, refresh_job_name, website_definitions
 from personalization_pipelines.errors import PermanentError
+from personalization_pipelines.graph.history import STORAGE
 from personalization_pipelines.graph.parts import AS_OF_TAG, REBUILD_TAG, announce
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
@@ -97,6 +98,8 @@ def _dagster_yaml(home: Home) -> dict[str, object]:
     }
     if home.database.startswith("postgresql"):
         settings["storage"] = {"postgres": {"postgres_url": {"env": "PERSONALIZATION_DAGSTER_DATABASE"}}}
+    else:
+        settings["storage"] = {"custom": {**STORAGE, "config": {"base_dir": str(home.dagster)}}}
     return settings
 
 
