@@ -1,13 +1,14 @@
-"""Which candidates may not be shown, in the order of the specification (spec: scenarios, filters 1 to 4).
+"""Which candidates may not be shown, in the order of the specification (spec: scenarios, filters 1 to 4 and 8).
 
 1. not valid now, on a blacklist, blacklisted by the visitor, another output type; 2. context items;
-3. already consumed, already bought or owned; 4. categories. Later filters are refused when the website's
-file is loaded, so none is ignored here.
+3. already consumed, already bought or owned; 4. categories; 8. shown too often in this session. Other filters are
+refused when the website's file is loaded, so none is ignored here.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
 from personalization_pipelines.scenarios.plan import PlanFilters
 from serving.history import YEAR, Flags, Past
@@ -17,6 +18,7 @@ from serving.shelf import Ranges, Shelf
 NAMES = (
     "validity and blacklist", "output type", "blacklist of the visitor", "context items",
     "already consumed", "already bought", "excluded categories", "categories of context items",
+    "repeated shows",
 )  # fmt: skip
 
 _BOUGHT = Flags.of("buy", "owns")
@@ -26,7 +28,13 @@ class Filters:
     """The filters of one question; `dropped` counts, by name, what they kept out."""
 
     def __init__(
-        self, shelf: Shelf, plan: PlanFilters, question: Question, context: list[ContextItem], past: Past
+        self,
+        shelf: Shelf,
+        plan: PlanFilters,
+        question: Question,
+        context: list[ContextItem],
+        past: Past,
+        repeated: Collection[int] = (),
     ) -> None:
         self.dropped: Counter[str] = Counter()
         self._plan = plan
@@ -35,6 +43,8 @@ class Filters:
         self.standing = shelf.standing_of(question.now, question.output_types)
         """One byte an item row: 1 where the first two filters let it pass."""
         self.rows = _excluded_rows(plan, question, context, past)
+        for row in repeated:
+            self.rows.setdefault(row, NAMES[8])
         """The rows that this visitor may not be shown, with the filter's name."""
         self._excluded, self._context = _excluded_ranges(shelf, plan, context)
         self.by_category = bool(self._excluded or self._context)
@@ -52,8 +62,8 @@ class Filters:
         plan = self._plan
         chosen = (plan.exclude_context_items, plan.exclude_consumed, plan.exclude_bought)
         switched = [name for name, on in zip(NAMES[3:6], chosen, strict=True) if on]
-        by_category = zip(NAMES[6:], (plan.exclude_categories, plan.exclude_context_category), strict=True)
-        return always + switched + [name for name, on in by_category if on]
+        later = (plan.exclude_categories, plan.exclude_context_category, plan.max_repeats)
+        return always + switched + [name for name, on in zip(NAMES[6:], later, strict=True) if on]
 
     def reason(self, row: int) -> str:
         """Return the name of the first filter that keeps an item out, "" if none does."""

@@ -70,7 +70,7 @@ def answer_json(
         output_types=plan.output[:1],
         explain=explain,
     )
-    answer = compose(publication, plan, question, _live(home, website, question.visitor))
+    answer = compose(publication, plan, question, *_live(home, website, question.visitor))
     writing = Writing(publication.items, publication.plan.numeric_ids, (), None, None, category=False)
     return orjson.dumps(answer_value(answer, writing, None), option=orjson.OPT_INDENT_2).decode()
 
@@ -80,12 +80,12 @@ def _visitor(home: Home, website: Website, user: str) -> str:
     return "" if known is None else pseudonym(home.key, website.customer_id, known)
 
 
-def _live(home: Home, website: Website, visitor: str) -> LiveHistory:
-    """Return the live history; nothing for nobody, or before a server ever ran here."""
+def _live(home: Home, website: Website, visitor: str) -> tuple[LiveHistory, LiveHistory]:
+    """Return the live history and what was shown; nothing for nobody, or before a server ever ran here."""
     if not visitor:
-        return ()
+        return (), ()
     reader = LiveReader(home.live_database, deadline=2.0)
     try:
-        return reader.history(website.name, visitor)
+        return reader.history(website.name, visitor), reader.deliveries(website.name, visitor)
     finally:
         reader.close()

@@ -214,8 +214,8 @@ class Recommender:
     def _composed(self, asked: Asked) -> Reply:
         name, scenario, user = asked.website.name, asked.scenario, asked.address.user
         visitor = pseudonym(self._key, asked.address.customer, user) if user is not None else ""
-        live, late = self._history(name, visitor)
-        answer = compose(asked.publication, scenario, asked.question(visitor), live)
+        live, shown, late = self._history(name, visitor, scenario.filters.max_repeats is not None)
+        answer = compose(asked.publication, scenario, asked.question(visitor), live, shown)
         extra = [UNAVAILABLE] if late else []
         if not answer.asked:
             self._metrics.count("recommendations_impossible", name, scenario.name)
@@ -229,15 +229,16 @@ class Recommender:
         body = plain_json(answer, writing, viewers) or as_json(answer_value(answer, writing, viewers))
         return Reply(200, [*_JSON, *asked.caching(), *extra], body)
 
-    def _history(self, website: str, visitor: str) -> tuple[LiveHistory, bool]:
-        """Return the visitor's live history, and whether it could not be had."""
+    def _history(self, website: str, visitor: str, with_shown: bool) -> tuple[LiveHistory, LiveHistory, bool]:
+        """Return the visitor's live history and, if wanted, what was shown; and whether they could not be had."""
         if not visitor:
-            return (), False
+            return (), (), False
         try:
-            return self._live.history(website, visitor), False
+            live = self._live.history(website, visitor)
+            return live, self._live.deliveries(website, visitor) if with_shown else (), False
         except LiveStoreUnavailable as error:
             self._missed(website, error)
-            return (), True
+            return (), (), True
 
     def _viewers(self, website: str, answer: Answer, extra: Headers) -> tuple[list[int] | None, Headers]:
         """Return how many visitors each context item had in the last 24 hours; None where nobody knows."""

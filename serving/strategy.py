@@ -23,6 +23,7 @@ from serving.filters import Filters
 from serving.history import SOURCES, Entry, Past
 from serving.question import Answer, ContextItem, LiveHistory, Question, Recommended
 from serving.ready import Pick, ready_of, recommended
+from serving.sessions import shown_too_often
 from serving.shelf import Ranges, Shelf, shelf_of
 
 OTHER_CATEGORY = "other category than the level's"
@@ -46,12 +47,20 @@ class _Composition:
     used_history: bool = False
 
 
-def compose(publication: Publication, scenario: PlanScenario, question: Question, live: LiveHistory = ()) -> Answer:
-    """Answer a question from a publication and a visitor's live history (newest first)."""
+def compose(
+    publication: Publication,
+    scenario: PlanScenario,
+    question: Question,
+    live: LiveHistory = (),
+    shown: LiveHistory = (),
+) -> Answer:
+    """Answer a question from a publication, a visitor's live history and what was shown to the visitor."""
     shelf = shelf_of(publication)
     past = Past(publication, shelf, question.visitor, live)
     context = _context_items(shelf, scenario, question, past)
-    filters = Filters(shelf, scenario.filters, question, context, past)
+    most = scenario.filters.max_repeats
+    repeated = [shelf.rows[item] for item in shown_too_often(question.now, live, shown, most)] if most else ()
+    filters = Filters(shelf, scenario.filters, question, context, past, repeated)
     made = _Composition(publication, shelf, scenario, question, past, context, filters)
     items = _of_one_item(made) or _of_all_levels(made)
     used_history = made.used_history or any(one.source != "REQUEST" for one in context)

@@ -17,7 +17,7 @@ from personalization_pipelines.website.models import Blacklist, ContextKind, Lat
 from personalization_pipelines.website.scenarios import CategoryFilter, Filters, Level, ModelReference, Scenario
 
 _LATER_FILTERS = (
-    "minimum_price", "unknown_price", "variants", "top_sellers", "max_repeats", "boost", "demote", "diversity",
+    "minimum_price", "unknown_price", "variants", "top_sellers", "boost", "demote", "diversity",
 )  # fmt: skip
 
 
@@ -55,13 +55,14 @@ class PlanLevel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PlanFilters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Filters 2 to 4 of the specification; filter 1 (valid, allowed, output type) always holds."""
+    """Filters 2 to 4 and 8 of the specification; filter 1 (valid, allowed, output type) always holds."""
 
     exclude_context_items: bool = True
     exclude_bought: bool = False
     exclude_consumed: bool = False
     exclude_categories: tuple[str, ...] = ()
     exclude_context_category: bool = False
+    max_repeats: int | None = None
 
 
 class PlanScenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -186,4 +187,5 @@ def _filters(filters: Filters, where: str) -> PlanFilters:
         exclude_consumed=filters.already_consumed == "exclude",
         exclude_categories=tuple("/" + path.strip("/") for path in filters.exclude_categories),
         exclude_context_category=filters.exclude_context_category,
+        max_repeats=filters.max_repeats,
     )

@@ -22,6 +22,7 @@ BUILT_TYPES = (
 )  # fmt: skip
 BUILT_FILTERS = (
     "context_items", "already_bought", "already_consumed", "exclude_categories", "exclude_context_category",
+    "max_repeats",
 )  # fmt: skip
 
 

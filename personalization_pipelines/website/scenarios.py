@@ -102,8 +102,8 @@ class Filters(Strict):
     """Only variants of products, or only their base products."""
     top_sellers: dict[str, Any] | None = None
     """The current best sellers are out."""
-    max_repeats: int | None = None
-    """An item shown so often in the visitor's session is out."""
+    max_repeats: Annotated[int, Field(ge=1, le=100)] | None = None
+    """An item shown so often in the visitor's session (30 minutes gap) is out."""
     boost: list[dict[str, Any]] | None = None
     """Items whose attribute equals one of the visitor's are ordered higher."""
     demote: list[dict[str, Any]] | None = None

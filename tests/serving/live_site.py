@@ -23,7 +23,7 @@ from tests.serving.shopfront import ITEMS, POPULAR, Installation, scenario, writ
 
 RARE = [str(number) for number in range(900_001, 900_041)]
 SCENARIOS = {
-    "new_to_you": scenario(["top_bought"], already_bought="exclude", already_consumed="exclude"),
+    "new_to_you": scenario(["top_bought"], already_bought="exclude", already_consumed="exclude", max_repeats=2),
     "page": scenario(["top_bought"]),
     "only_personal": scenario(["for_you"]),
 }

@@ -73,6 +73,7 @@ FILTERS = {
     "what the visitor bought": [("buy", "6")],
     "what the visitor owns": [("owns", "6")],
     "what the visitor consumed": [("consume", "6")],
+    "what the visitor was shown as often as allowed": [("rendered", "6"), ("rendered", "6")],
 }
 
 

@@ -40,7 +40,8 @@ def ask(tmp_path: Path) -> Ask:
         made = content(site, parts.get("items", ITEMS), {}, parts.get("models", MODELS))
         publication = Publication.open(write(Path(mkdtemp(dir=tmp_path)), made))
         question = Question(**{"now": NOW, "number": 10, "output_types": (1,), **asked})
-        return [int(one.item) for one in compose(publication, publication.plan.scenarios["one"], question, live).items]
+        plan = publication.plan.scenarios["one"]
+        return [int(one.item) for one in compose(publication, plan, question, live, parts.get("shown", ())).items]
 
     return answer
 
@@ -53,6 +54,14 @@ def clicked(*items: int) -> tuple[LiveEvent, ...]:
 def test_models_of_a_level_take_turns_and_duplicates_are_skipped(ask: Ask) -> None:
     # also_bought of 4: 5, 1; top_bought: 6, 5, 4, 3, 2, 1
     assert ask([["also_bought", "top_bought"]], items=((1, "4"),)) == [5, 6, 1, 3, 2]
+
+
+def test_what_was_shown_too_often_in_this_session_gives_way(ask: Ask) -> None:
+    shown = tuple(LiveEvent("rendered", 1, item, NOW - place, "one") for place, item in enumerate("665"))
+    assert ask([["top_bought"]], parts={"filters": {"max_repeats": 2}, "shown": shown}) == [5, 4, 3, 2, 1]
+    also = {"filters": {"max_repeats": 1}, "shown": shown}
+    assert 5 not in ask([["also_bought"], ["top_bought"]], items=((1, "4"),), parts=also)
+    assert ask([["top_bought"]], parts={"shown": shown})[0] == 6
 
 
 def test_a_weight_is_that_many_turns(ask: Ask) -> None:

@@ -59,7 +59,7 @@ scenarios:
     strategy:
       - {models: [for_you, top_clicked], category: site}
       - {models: [trending], category: {same: true, levels_up: 1}}
-    filters: {max_repeats: 5, already_bought: exclude, boost: [{user: a, item: b}], diversity: {category: 3}}
+    filters: {minimum_price: 5, already_bought: exclude, boost: [{user: a, item: b}], diversity: {category: 3}}
     experiment: {holdout: 5%}
   product_page:
     input: product
@@ -81,7 +81,7 @@ NOT_BUILT = {
     "content.sources[1].format", "content.export_hosts", "retention.events",
     "visitor_groups", "segment_groups", "models.top_bought.submodels", "models.trending.type",
     "models.also_clicked.time_slots", "models.also_bought.segments", "models.lifted.similarity",
-    "models.in_session.scope", "models.bundles.type", "scenarios.landing_page.filters.max_repeats",
+    "models.in_session.scope", "models.bundles.type", "scenarios.landing_page.filters.minimum_price",
     "scenarios.landing_page.filters.boost", "scenarios.landing_page.filters.diversity",
     "scenarios.landing_page.experiment", "scenarios.product_page.strategy[0].models[0].data",
     "scenarios.product_page.filters.minimum_price", "scenarios.product_page.filters.unknown_price",
