@@ -39,6 +39,7 @@ def metric_over_builds(times: list[Any], values: list[float], floors: list[Any],
     axes.set(title=title, ylabel="HR@10")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
+    _date(axes)
     return _png(figure)
 
 
@@ -48,6 +49,7 @@ def events_per_day(days: list[Any], counts: list[int], title: str) -> bytes:
     axes.fill_between(days, counts, step="mid", color=ACCENT, linewidth=0)  # one shape: 365 bars cost a second
     axes.set_ylim(bottom=0)
     axes.set(title=title, ylabel="events")
+    _date(axes)
     return _png(figure)
 
 
@@ -55,12 +57,22 @@ def _figure() -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 3), dpi=90)
-    axes = figure.add_axes((0.1, 0.17, 0.87, 0.71))
+    axes = figure.add_axes((0.12, 0.19, 0.85, 0.69))
     axes.grid(color=GRID, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(colors=INK, labelsize=8)
     axes.title.set_color(INK)
     return figure, axes
+
+
+def _date(axes: Axes) -> None:
+    """Write dates below the plot, few and short enough that none covers another."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.xaxis.get_offset_text().set_fontsize(8)
 
 
 def _png(figure: Figure) -> bytes:
