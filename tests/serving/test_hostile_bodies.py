@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from personalization_pipelines.events.batch_body import MAX_EVENTS
+from personalization_pipelines.events.rules import MAX_ITEMS
 from serving.bodies import AT_ONCE
 from serving.raw_request import MAX_URL_BYTES
 from serving.server import HEADER_SECONDS
@@ -153,7 +154,7 @@ def test_a_batch_that_is_none_is_400_at_once(shop: Shop, body: bytes) -> None:
 def test_a_batch_of_one_event_too_many_is_413(shop: Shop) -> None:
     body = b"[" + b",".join([GOOD] * (MAX_EVENTS + 1)) + b"]"
     assert_problem(shop.ask(BATCH, b"POST", JSON, body), 413)
-    items = json.dumps([event(event="rendered", item=",".join(["5"] * 4000)) for _ in range(3)]).encode()
+    items = json.dumps([event(event="rendered", item=",".join(["5"] * MAX_ITEMS)) for _ in range(21)]).encode()
     assert_problem(shop.ask(BATCH, b"POST", JSON, items), 413)
 
 
