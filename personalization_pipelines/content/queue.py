@@ -1,0 +1,155 @@
+"""Changes of content that came over HTTP, kept until a refresh applies them: `lake/<website>/changes/`.
+
+One file a change, complete or not there at all: it is written beside, synced, renamed, and the directory is synced
+before the sender hears 202. File names sort by time. A change leaves the queue only after its import is committed,
+so a crash in between applies it again, and the import's id (the change's) says that it was there already. What can
+not be applied goes to `changes/rejected/`, with the reason beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from personalization_pipelines.errors import CorruptData
+from personalization_pipelines.home import Home
+from personalization_pipelines.website import Website
+
+MAX_NAME = 200
+ABANDONED_SECONDS = 3600.0
+"""A temporary file this old was left by a process that died."""
+
+_FILE = re.compile(r"([0-9]{20}-[0-9a-f]{32})\.([a-z][a-z_]{0,31})")
+_KIND = re.compile(r"[a-z][a-z_]{0,31}")
+_lock = threading.Lock()
+_last = 0
+
+
+class _Header(msgspec.Struct, frozen=True):
+    name: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change that waits: its id, its kind, the name its sender gave it, when it came, and where it is."""
+
+    id: str
+    kind: str
+    name: str
+    time: datetime
+    path: Path
+
+    def open(self) -> BinaryIO:
+        """Return the change's file, read up to the first byte of its body; the caller closes it."""
+        file = self.path.open("rb")
+        file.readline()
+        return file
+
+    def body(self) -> bytes:
+        """Return the bytes that were sent."""
+        with self.open() as file:
+            return file.read()
+
+
+def enqueue(home: Home, website: Website, kind: str, body: bytes, *, name: str) -> str:
+    """Keep a change and return its id once it is on the disk.
+
+    `kind` (lower-case letters and '_') says who applies it, `name` (cut to 200 characters) stands in the import
+    history. Changes of one process keep their order. Raises OSError where the disk does not take it; nothing is
+    queued then.
+    """
+    if not _KIND.fullmatch(kind):
+        raise ValueError(f"change kind {kind[:40]!r}: expected lower-case letters and '_'")
+    directory = _directory(home, website)
+    directory.mkdir(parents=True, exist_ok=True)
+    change_id = f"{_moment():020d}-{uuid.uuid4().hex}"
+    header = msgspec.json.encode(_Header(name[:MAX_NAME]))
+    _write(directory / f"{change_id}.{kind}", header + b"\n", body)
+    return change_id
+
+
+def pending(home: Home, website: Website) -> list[Change]:
+    """Return the changes that wait, oldest first. Raises CorruptData for a file that no `enqueue` wrote."""
+    directory = _directory(home, website)
+    if not directory.is_dir():
+        return []
+    _remove_abandoned(directory)
+    return [_read(path) for path in sorted(directory.iterdir()) if _FILE.fullmatch(path.name)]
+
+
+def done(change: Change) -> None:
+    """Remove a change whose import is committed; removing it twice is no error."""
+    change.path.unlink(missing_ok=True)
+    _sync(change.path.parent)
+
+
+def reject(change: Change, reason: str) -> Path:
+    """Move a change that can not be applied to `rejected/`, with its reason in a text file; return its new place."""
+    directory = change.path.parent / "rejected"
+    directory.mkdir(exist_ok=True)
+    _write(directory / f"{change.path.name}.reason", reason.encode(), b"\n")
+    place = directory / change.path.name
+    change.path.replace(place)
+    _sync(directory)
+    _sync(change.path.parent)
+    return place
+
+
+def _directory(home: Home, website: Website) -> Path:
+    return home.lake(website.name) / "changes"
+
+
+def _moment() -> int:
+    """Return microseconds since 1970, larger than at every call before, also where the clock was set back."""
+    global _last
+    with _lock:
+        _last = max(_last + 1, time.time_ns() // 1000)
+        return _last
+
+
+def _read(path: Path) -> Change:
+    change_id, kind = path.name.split(".")
+    try:
+        with path.open("rb") as file:
+            header = msgspec.json.decode(file.readline(), type=_Header)
+    except msgspec.DecodeError as error:
+        raise CorruptData(f"{path}: no change begins like this ({error}); move the file away") from error
+    moment = datetime.fromtimestamp(int(change_id[:20]) / 1e6, UTC)
+    return Change(change_id, kind, header.name, moment, path)
+
+
+def _write(path: Path, *parts: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+
+
+def _remove_abandoned(directory: Path) -> None:
+    for path in directory.glob(".*.tmp"):
+        if path.stat().st_mtime < time.time() - ABANDONED_SECONDS:
+            path.unlink(missing_ok=True)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
