@@ -103,7 +103,7 @@ def _import_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @command(import_group, "items")
 @_import_options
 @click.option("--mode", type=click.Choice(["full", "incremental"]), default="full", show_default=True)
-@click.option("--force", is_flag=True, help="Import although the catalogue would shrink by more than quality allows.")
+@click.option("--force", is_flag=True, help="Import although a gate on items says no.")
 def import_items_command(name: str, mapping: str | None, files: tuple[str, ...], mode: Mode, force: bool) -> None:
     """Import the catalogue."""
     from personalization_pipelines.content.imports import import_items
@@ -249,6 +249,24 @@ def logins(website: str, user: str | None, undo: tuple[str, str] | None, limit: 
         console.print(f"{undo_logins(home, site, *undo)} logins undone; in what is built, from the next build on")
     else:
         console.print(logins_table(home, site, user, limit))
+
+
+@command(main)
+@click.argument("website")
+@click.option("--kind", type=click.Choice(["items", "events", "users"]), help="Only imports of these.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many, the newest ones.")
+@click.option("--json", "as_json", is_flag=True, help="Everything that is known of them, as JSON.")
+def imports(website: str, kind: str | None, limit: int, as_json: bool) -> None:
+    """List imports, refused ones too: what they changed, what was rejected and why, where the rejects are."""
+    from personalization_pipelines.commands.imports import imports_json, imports_table, newest_imports
+
+    home = Home.from_environment()
+    site = _website(home, website)
+    rows = newest_imports(home, site, kind, limit)
+    if as_json:
+        click.echo(json.dumps(imports_json(home, site, rows), indent=1, ensure_ascii=False))
+    else:
+        console.print(imports_table(home, site, rows))
 
 
 @command(main)

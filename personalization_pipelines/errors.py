@@ -16,6 +16,8 @@ PersonalizationError
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 
 class PersonalizationError(Exception):
     """Any failure this project raises on purpose; its text is a sentence for the operator."""
@@ -46,7 +48,11 @@ class CorruptData(PermanentError):
 
 
 class QualityGateFailed(PermanentError):
-    """Data broke a declared expectation; what was published before keeps serving."""
+    """Data broke a declared expectation; what was published before keeps serving. `rows` are the broken rules."""
+
+    def __init__(self, sentence: str, rows: Sequence[Mapping[str, str]] = ()) -> None:
+        super().__init__(sentence)
+        self.rows = tuple(rows)
 
 
 class NotBuiltYet(PermanentError):

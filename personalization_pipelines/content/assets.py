@@ -79,11 +79,13 @@ def _result(
 ) -> dg.MaterializeResult[None]:
     file = find(home, website, as_of)
     rows = pq.read_metadata(file).num_rows if file else 0
-    imports = [_shown(row) for row in import_history(home, website) if row.kind == kind]
+    imports = [row for row in import_history(home, website) if row.kind == kind]
+    gates = [gate.cells for row in imports[-1:] for gate in row.gates]
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": rows,
-            "imports": preview(imports[-SHOWN_IMPORTS:]),
+            "imports": preview([_shown(row) for row in imports[-SHOWN_IMPORTS:]]),
+            **({"gates": preview(gates)} if gates else {}),
             "preview": preview(_first_rows(file, columns) if file else []),
         },
         data_version=dg.DataVersion(fingerprint(version=file.name if file else "none")),

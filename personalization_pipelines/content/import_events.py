@@ -128,6 +128,7 @@ class _Import:
     def _store(self, fresh: dict[str, str], sources: dict[str, SourceFile], skipped: int) -> ImportReport:
         days = self._look(list(sources.values()))
         tally, added = _Tally(), 0
+        self.job.known["transaction"] = _joint(fresh)
         path = imports_directory(self.job.home, self.job.website) / f"{_joint(fresh)}.rejects.csv"
         with RejectsFile(path) as rejects:
             for import_id, source in sources.items():

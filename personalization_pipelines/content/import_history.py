@@ -7,13 +7,14 @@ skipped, and closed by the next one.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from personalization_pipelines.content.report import ImportReport
+from personalization_pipelines.content.report import GateRow, ImportReport
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 
@@ -40,6 +41,7 @@ class ImportRow(msgspec.Struct, frozen=True, omit_defaults=True):
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     parts: dict[str, str] = {}
+    gates: tuple[GateRow, ...] = ()
     error: str = ""
 
 
@@ -87,13 +89,16 @@ def row_of(report: ImportReport, time: datetime, **more: object) -> ImportRow:
         rejects_file=report.rejects_file.name if report.rejects_file else "",
         seconds=report.seconds,
         notes=report.notes,
+        gates=report.gates,
     )
     return msgspec.structs.replace(row, **more)
 
 
-def refused_row(kind: str, files: Sequence[object], time: datetime, error: Exception, mapping: str) -> ImportRow:
-    """Return the history's row of an import that was refused."""
-    return ImportRow(time, kind, tuple(map(str, files)), mapping=mapping, error=str(error)[:2000])
+def refused_row(
+    kind: str, files: Sequence[object], time: datetime, error: Exception, mapping: str, known: Mapping[str, Any]
+) -> ImportRow:
+    """Return the history's row of an import that was refused; `known` are the fields that were known by then."""
+    return ImportRow(time, kind, tuple(map(str, files)), mapping=mapping, error=str(error)[:2000], **known)
 
 
 def imports_directory(home: Home, website: Website) -> Path:

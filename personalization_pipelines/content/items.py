@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from personalization_pipelines.content.import_history import (
     ImportRow,
@@ -20,15 +20,16 @@ from personalization_pipelines.content.import_history import (
     record_import,
     row_of,
 )
+from personalization_pipelines.content.item_gates import judge_items, require
 from personalization_pipelines.content.merging import Changes, merge_items
 from personalization_pipelines.content.opening import Job, opened
 from personalization_pipelines.content.progress import Progress
 from personalization_pipelines.content.read_files import FileFormat
 from personalization_pipelines.content.read_items import ITEM_SCHEMA, Incoming, price_digests, read_items
-from personalization_pipelines.content.report import ImportReport
+from personalization_pipelines.content.report import GateRow, ImportReport
 from personalization_pipelines.content.verdicts import RejectsFile
 from personalization_pipelines.content.versions import VersionedTable
-from personalization_pipelines.errors import ImportRefused, QualityGateFailed
+from personalization_pipelines.errors import ImportRefused
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 
@@ -62,9 +63,8 @@ def import_items(
     `mapping` is the path of a mapping file or the name of a shipped one; `format` goes before a file's suffix.
     Of two rows of the same item and language the later one counts.
 
-    Raises ImportRefused where a file cannot be read or holds no item, and QualityGateFailed where more than
-    `quality: items: max_drop` of the items would go (`force` imports nevertheless); the catalogue is then as it was.
-    Busy while another import writes it.
+    Raises ImportRefused where a file cannot be read or holds no item, and QualityGateFailed where it breaks a rule of
+    item_gates.py (`force` imports nevertheless); the catalogue is then as it was. Busy while another import writes it.
     """
     with (
         opened("items", home, website, files, mapping, now, progress, format) as job,
@@ -83,44 +83,46 @@ def _import(job: Job, mode: Mode, force: bool) -> ImportReport:
     versions = catalogue.versions()
     if versions and versions[-1].import_id == import_id:
         return _report(job, import_id, began, None, None, None, already_imported=True)
+    job.known["transaction"] = import_id
     with RejectsFile(imports_directory(job.home, job.website) / f"{import_id}.rejects.csv") as rejects:
         incoming = read_items(job, rejects)
+    job.known.update(_read(mode, incoming))
     if not incoming.items.num_rows:
         raise ImportRefused(
             f"{job.sources[0].path}: no item could be taken of {incoming.rows:,} rows; {incoming.why()}"
         )
     changes = merge_items(catalogue, incoming.items, mode == "full", job.now.replace(tzinfo=None))
+    gates = judge_items(job.website, job.mapping.rules, incoming, changes)
+    job.known["gates"] = gates
     if not force:
-        _gate(job.website, changes)
+        require(job.website, gates)
     if changes.any or not versions:
         catalogue.add(changes.table, import_id, job.now)
     else:
         incoming.notes.append("the catalogue held exactly these items already")
-    report = _report(job, import_id, began, incoming, changes, rejects.written)
+    report = _report(job, import_id, began, incoming, changes, rejects.written, gates)
     if changes.any or not is_recorded(job.home, job.website, import_id):
-        record_import(job.home, job.website, _row(job, report, incoming, mode))
+        record_import(job.home, job.website, _row(job, report))
     return report
 
 
-def _gate(website: Website, changes: Changes) -> None:
-    most = website.quality.items.max_drop
-    if changes.removed > most * changes.before:
-        raise QualityGateFailed(
-            f"the import would remove {changes.removed:,} of {changes.before:,} items, more than {most:.0%} "
-            f"(quality: items: max_drop of website {website.name}); nothing was changed. If that is right, force it"
-        )
-
-
-def _row(job: Job, report: ImportReport, incoming: Incoming, mode: Mode) -> ImportRow:
+def _read(mode: Mode, incoming: Incoming) -> dict[str, Any]:
+    """Return what the history keeps of an import that is refused after its files were read."""
     kinds, languages = incoming.items["item_type"].unique(), incoming.items["language"].unique()
+    return {
+        "mode": mode,
+        "item_types": tuple(sorted(kinds.to_pylist())),
+        "languages": tuple(sorted(filter(None, languages.to_pylist()))),
+        "rows": incoming.rows,
+        "rejected": incoming.rejected,
+        "reasons": dict(incoming.reasons),
+    }
+
+
+def _row(job: Job, report: ImportReport) -> ImportRow:
+    known = {name: job.known[name] for name in ("mode", "item_types", "languages")}
     return row_of(
-        report,
-        job.now,
-        mapping=job.mapping.name,
-        mode=mode,
-        item_types=tuple(sorted(kinds.to_pylist())),
-        languages=tuple(sorted(filter(None, languages.to_pylist()))),
-        parts=dict.fromkeys(job.digests, report.import_id),
+        report, job.now, mapping=job.mapping.name, parts=dict.fromkeys(job.digests, report.import_id), **known
     )
 
 
@@ -131,6 +133,7 @@ def _report(
     incoming: Incoming | None,
     changes: Changes | None,
     rejects: Path | None,
+    gates: tuple[GateRow, ...] = (),
     *,
     already_imported: bool = False,
 ) -> ImportReport:
@@ -148,5 +151,6 @@ def _report(
         rejects_file=rejects,
         seconds=time.monotonic() - began,
         notes=(*(incoming.notes if incoming else ()), *job.notes()),
+        gates=gates,
         already_imported=already_imported,
     )

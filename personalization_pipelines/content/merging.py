@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -44,15 +45,40 @@ where m.state <> 3 order by m.item_type, m.item, m.language
 """  # noqa: S608 - column names are ours
 
 
+# A price that is lost, is ten times what it was or a tenth, or has another currency: rather a mistake than a sale.
+_JUMPS = """
+select item_type || '/' || item || ': ' || o.price_minor || ' ' || o.currency || ' → '
+       || coalesce(n.price_minor || ' ' || n.currency, 'none'), count(*) over ()
+from merged n join existing o using (item_type, item, language)
+where n.state = 2 and o.price_minor > 0
+  and (n.price_minor is null or n.currency <> o.currency
+       or n.price_minor / 10 >= o.price_minor or n.price_minor <= o.price_minor / 10)
+order by item_type, item, language limit 5
+"""
+_REMOVED = "select item_type || '/' || item from merged where state = 3 order by item_type, item, language limit 5"
+_BEFORE = """
+select count(*), count(*) filter (price_minor > 0) from existing
+where item_type in (select item_type from incoming)
+"""
+
+
 @dataclass(frozen=True)
 class Changes:
-    """The catalogue of after, and how it differs; `before` counts the rows that could have been removed."""
+    """The catalogue of after, and how it differs.
+
+    `before` counts the rows that could have been removed, `priced` those of them with a price, `jumps` the prices
+    among them that changed too much; `…_rows` are the first few, for a person.
+    """
 
     table: pa.Table
     before: int
     added: int
     changed: int
     removed: int
+    priced: int = 0
+    jumps: int = 0
+    removed_rows: tuple[str, ...] = ()
+    jump_rows: tuple[str, ...] = ()
 
     @property
     def any(self) -> bool:
@@ -75,8 +101,14 @@ def merge_items(catalogue: VersionedTable, incoming: pa.Table, full: bool, now: 
         else:
             connection.execute("create temp table seen (item_type int, item text, first_seen timestamp)")
         counts = dict(connection.execute("select state, count(*) from merged group by state").fetchall())
-        before = connection.execute(
-            "select count(*) from existing where item_type in (select item_type from incoming)"
-        ).fetchall()[0][0]
+        before, priced = connection.execute(_BEFORE).fetchall()[0]
+        removed_rows, jumps = connection.execute(_REMOVED).fetchall(), connection.execute(_JUMPS).fetchall()
         table = connection.sql(_RESULT, params={"now": now}).to_arrow_table().cast(ITEM_SCHEMA)
-    return Changes(table, before, counts.get(1, 0), counts.get(2, 0), counts.get(3, 0))
+    added, changed, removed = (counts.get(state, 0) for state in (1, 2, 3))
+    jumped = jumps[0][1] if jumps else 0
+    cells = _first_cells(removed_rows), _first_cells(jumps)
+    return Changes(table, before, added, changed, removed, priced, jumped, *cells)
+
+
+def _first_cells(rows: list[tuple[Any, ...]]) -> tuple[str, ...]:
+    return tuple(row[0] for row in rows)

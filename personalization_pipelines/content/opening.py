@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from personalization_pipelines.content.import_history import record_import, refused_row
+from personalization_pipelines.content.import_history import imports_directory, record_import, refused_row
 from personalization_pipelines.content.mapping import TOTAL, NamedMapping, fitting_mappings, load_mapping
 from personalization_pipelines.content.progress import Progress, Silent
 from personalization_pipelines.content.read_files import FileFormat, SourceFile, digest, find_files, open_file
@@ -33,6 +34,8 @@ class Job:
     digests: tuple[str, ...]
     now: datetime
     progress: Progress
+    known: dict[str, Any] = field(default_factory=dict)
+    """Fields of the history's row that are known before the import is done; a refused one keeps them."""
 
     def import_id(self, *digests: str, **options: object) -> str:
         """Return the id of importing these bytes with this mapping and these options into this website."""
@@ -57,7 +60,7 @@ def opened(
     format: FileFormat | None = None,
 ) -> Iterator[Job]:
     """Yield the job of an import; an import that is refused, here or later, is kept in the history."""
-    moment = (now or datetime.now(UTC)).astimezone(UTC)
+    moment, known = (now or datetime.now(UTC)).astimezone(UTC), dict[str, Any]()
     try:
         named = load_mapping(kind, mapping)
         _check_website(named, website)
@@ -65,9 +68,12 @@ def opened(
         for source in sources:
             _check_columns(source, named, kind)
         digests = tuple(digest(source.path) for source in sources)
-        yield Job(home, website, kind, named, sources, digests, moment, progress or Silent())
+        yield Job(home, website, kind, named, sources, digests, moment, progress or Silent(), known)
     except PermanentError as error:
-        record_import(home, website, refused_row(kind, files, moment, error, str(mapping or "")))
+        rejects = imports_directory(home, website) / f"{known.get('transaction', '')}.rejects.csv"
+        if rejects.is_file():
+            known["rejects_file"] = rejects.name
+        record_import(home, website, refused_row(kind, files, moment, error, str(mapping or ""), known))
         raise
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +29,7 @@ from personalization_pipelines.content.report import rows
 from personalization_pipelines.content.times import MICROSECONDS, read_times
 from personalization_pipelines.content.verdicts import RejectsFile
 from personalization_pipelines.errors import ImportRefused
+from personalization_pipelines.identifiers import parse_item_type
 
 ITEM_SCHEMA = pa.schema(
     [
@@ -44,6 +47,7 @@ ITEM_SCHEMA = pa.schema(
     ]
 )
 KEY = ["item_type", "item", "language"]
+SHOWN_ROWS = 5
 _ORDER = "newest_by"
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}")
 
@@ -57,6 +61,9 @@ class Incoming:
     rejected: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    unknown_types: Counter[str] = field(default_factory=Counter)
+    """Item types that the website does not declare, with their rows; `unknown_rows` are the first few."""
+    unknown_rows: list[str] = field(default_factory=list)
 
     def why(self) -> str:
         """Return the most frequent reasons."""
@@ -87,7 +94,7 @@ def _read_file(job: Job, source: SourceFile, found: Incoming, rejects: RejectsFi
     typed += id_columns(rules, source.columns)
     for batch in source.batches(read_columns(rules, source.columns, extra), typed):
         read = Canonical(rules, job.website, batch, row)
-        table = _items(read, chosen)
+        table = _items(read, chosen, partial(_unknown_types, found, source.path.name))
         tables.append(table)
         rejects.add(source.path.name, read.verdicts)
         row += batch.num_rows
@@ -99,9 +106,12 @@ def _read_file(job: Job, source: SourceFile, found: Incoming, rejects: RejectsFi
     return tables
 
 
-def _items(batch: Canonical, chosen: dict[str, str]) -> pa.Table:
-    """Return the rows of a batch that are items; the others get a verdict."""
-    types, ids = batch.item_types(), batch.item_ids()
+def _items(batch: Canonical, chosen: dict[str, str], unknown: Callable[[Canonical], None]) -> pa.Table:
+    """Return the rows of a batch that are items; the others get a verdict. `unknown` is told of undeclared types."""
+    types = batch.item_types()
+    if types.null_count:
+        unknown(batch)
+    ids = batch.item_ids()
     price_minor, currency = batch.money()
     valid_from, valid_to = _validity(batch)
     base = batch.item_ids("base_item")
@@ -109,6 +119,20 @@ def _items(batch: Canonical, chosen: dict[str, str]) -> pa.Table:
     columns += [pc.fill_null(base, ""), read_attributes(batch, chosen), _order(batch)]
     names = [field.name for field in ITEM_SCHEMA if field.name != "first_seen"]
     return pa.table(columns, [*names, _ORDER]).filter(pa.array(batch.verdicts.kept))
+
+
+def _unknown_types(found: Incoming, file: str, batch: Canonical) -> None:
+    """Count the rows of item types that are numbers, but none of the website's; called before any other verdict."""
+    text, known = batch.text("item_type"), set(batch.website.item_types)
+    numbers = each_distinct(text, lambda value: str(parse_item_type(value)), pa.string())
+    declared = pa.array([str(number) for number in sorted(known)])
+    wanted = pc.and_(numbers.is_valid(), pc.invert(pc.is_in(numbers, value_set=declared)))
+    wanted = pc.and_(wanted, pa.array(batch.verdicts.codes == len(batch.verdicts.findings)))
+    for pair in numbers.filter(wanted).value_counts().to_pylist():
+        found.unknown_types[pair["values"]] += pair["counts"]
+    for row in np.flatnonzero(wanted.to_numpy(zero_copy_only=False))[: SHOWN_ROWS - len(found.unknown_rows)]:
+        number = batch.verdicts.first + int(row)
+        found.unknown_rows.append(f"{file} row {number}: item type {numbers[row].as_py()}")
 
 
 def _validity(batch: Canonical) -> tuple[pa.Array, pa.Array]:

@@ -7,9 +7,39 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 from rich.console import Console
 
 Kind = Literal["items", "events", "users"]
+
+
+class GateRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One rule: what is allowed, what was found, whether that is fine, and rows that show it."""
+
+    rule: str
+    limit: str
+    found: str
+    ok: bool = True
+    rows: tuple[str, ...] = ()
+    key: str = ""
+    """Where the limit stands in the website's file."""
+
+    @property
+    def sentence(self) -> str:
+        """What was found, for a person; rows follow where the rule is broken."""
+        shown = f"; for example {', '.join(self.rows)}" if self.rows and not self.ok else ""
+        return f"{self.rule}: {self.found}, {self.limit}{shown}"
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """The rule as a row of a table."""
+        return {
+            "rule": self.rule,
+            "limit": self.limit,
+            "found": self.found,
+            "ok": "yes" if self.ok else "no",
+            "rows": ", ".join(self.rows),
+        }
 
 
 @dataclass(frozen=True)
@@ -31,6 +61,7 @@ class ImportReport:
     rejects_file: Path | None = None
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    gates: tuple[GateRow, ...] = ()
     already_imported: bool = False
 
     def lines(self) -> list[str]:
@@ -43,7 +74,8 @@ class ImportReport:
         first = f"{self.kind} of {self.website}: {', '.join(counts)} in {self.seconds:.1f} s"
         reasons = sorted(self.reasons.items(), key=lambda pair: (-pair[1], pair[0]))
         listed = [f"rejected rows are listed in {self.rejects_file}"] if self.rejects_file else []
-        return [first, *(f"  {rows(count)}: {reason}" for reason, count in reasons), *listed, *self.notes]
+        gates = [f"  {'fine' if gate.ok else 'forced'}: {gate.sentence}" for gate in self.gates]
+        return [first, *(f"  {rows(count)}: {reason}" for reason, count in reasons), *listed, *gates, *self.notes]
 
 
 def rows(count: int) -> str:

@@ -85,6 +85,7 @@ def _users(home: Home, website: Website) -> VersionedTable:
 def _import(job: Job, source: str) -> ImportReport:
     began, users = time.monotonic(), _users(job.home, job.website)
     import_id = job.import_id(*job.digests, source=source)
+    job.known["transaction"] = import_id
     files = tuple(str(one.path) for one in job.sources)
     notes = tuple(job.notes())
     versions = users.versions()

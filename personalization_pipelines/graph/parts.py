@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ import dagster as dg
 
 from personalization_pipelines.beside import beside
 from personalization_pipelines.build import Build
-from personalization_pipelines.errors import PermanentError, TransientError
+from personalization_pipelines.errors import PermanentError, QualityGateFailed, TransientError
 from personalization_pipelines.home import Home
 from personalization_pipelines.quality import CheckReport
 from personalization_pipelines.website import Website
@@ -112,12 +112,17 @@ def step(name: str) -> Iterator[None]:
     try:
         yield
     except PermanentError as error:
-        raise dg.Failure(str(error), metadata={"rerun helps": "no"}, allow_retries=False) from error
+        raise dg.Failure(str(error), metadata=_told(error), allow_retries=False) from error
     except TransientError as error:
         raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=5) from error
 
 
-def preview(rows: Sequence[dict[str, Any]]) -> dg.MetadataValue:
+def _told(error: PermanentError) -> dict[str, Any]:
+    rows = error.rows if isinstance(error, QualityGateFailed) else ()
+    return {"rerun helps": "no", **({"broken gates": preview(rows)} if rows else {})}
+
+
+def preview(rows: Sequence[Mapping[str, Any]]) -> dg.MetadataValue:
     """Return rows as a Markdown table for Dagit; cell texts are cut at 80 characters."""
     if not rows:
         return dg.MetadataValue.md("*no rows*")

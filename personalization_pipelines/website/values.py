@@ -107,6 +107,12 @@ class ItemQuality(Strict):
 
     max_drop: Percentage = 0.2
     """A full import may lose at most this share of the items."""
+    max_price_jumps: Percentage = 0.1
+    """At most this share of the prices may be lost, change ten times over or change their currency in one import."""
+    max_attributes: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """So many names of attributes the catalogue may have."""
+    max_values: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    """So many different values a nominal attribute may have."""
 
 
 class PublicationQuality(Strict):

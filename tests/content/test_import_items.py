@@ -170,7 +170,7 @@ def test_what_is_wrong_with_an_item_is_said_and_the_others_are_taken(home: Home,
         {"item_id": "3", "valid_from": "2024-02-01", "valid_to": "2024-01-01"},
         {"item_id": "4", "language": "german!"},
         {"item_id": "5", "currency": "XXX"},
-        {"item_id": "6", "item_type": "3"},
+        {"item_id": "6", "item_type": "lamp"},
     ]
     report = import_items(home, shop, [write(tmp_path, "a.jsonl", rows)], now=MONDAY)
     assert (report.added, report.rejected, len(report.reasons)) == (1, 5, 5)
