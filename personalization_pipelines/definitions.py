@@ -14,6 +14,7 @@ import personalization_pipelines.features.assets as features
 import personalization_pipelines.models.assets as models
 import personalization_pipelines.scenarios.assets as scenarios
 from personalization_pipelines.errors import ConfigurationError
+from personalization_pipelines.graph import new_files
 from personalization_pipelines.graph.parts import MAX_RUN_SECONDS, OWNERS, installation, python_name
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
@@ -25,7 +26,7 @@ RUN_TAGS = {"dagster/max_runtime": str(MAX_RUN_SECONDS)}
 
 
 def website_definitions(website: Website) -> dg.Definitions:
-    """Return one website's assets, checks, jobs and its automation sensor."""
+    """Return one website's assets, checks, jobs and sensors: automation, and new files of its content sources."""
     made = [part for stage in LEARNING_STAGES for part in stage.build_assets(website)]
     made += scenarios.build_assets(website, answering)
     selection = dg.AssetSelection.key_prefixes([website.name])
@@ -47,7 +48,8 @@ def website_definitions(website: Website) -> dg.Definitions:
                 default_status=dg.DefaultSensorStatus.RUNNING,
                 minimum_interval_seconds=30,
                 run_tags={**RUN_TAGS, "website": website.name},
-            )
+            ),
+            *new_files.build_sensors(website, RUN_TAGS),
         ],
     )
 

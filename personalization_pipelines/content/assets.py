@@ -1,6 +1,6 @@
 """The content stage in the graph: the catalogue and the users, as files and imports brought them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -44,9 +44,13 @@ def _items(website: Website) -> dg.AssetsDefinition:
         build = build_of(context, installation.home, website)
         with step("content/items"):
             for source in () if build.rebuild else website.content.sources:
-                files = expand_files(build.home, source.files)
-                import_items(build.home, website, files, mapping=source.mapping, mode=source.mode, format=source.format)
-            return _result(build.home, website, build.as_of, catalogue_file, "items", ITEM_COLUMNS)
+                if files := expand_files(build.home, source.files):
+                    import_items(
+                        build.home, website, files, mapping=source.mapping, mode=source.mode, format=source.format
+                    )
+            return _result(
+                build.home, website, build.as_of, catalogue_file, "items", ITEM_COLUMNS, _sources(build.home, website)
+            )
 
     return items
 
@@ -76,6 +80,7 @@ def _result(
     find: Callable[[Home, Website, datetime], Path | None],
     kind: str,
     columns: list[str],
+    sources: Sequence[dict[str, Any]] = (),
 ) -> dg.MaterializeResult[None]:
     file = find(home, website, as_of)
     rows = pq.read_metadata(file).num_rows if file else 0
@@ -86,10 +91,19 @@ def _result(
             "dagster/row_count": rows,
             "imports": preview([_shown(row) for row in imports[-SHOWN_IMPORTS:]]),
             **({"gates": preview(gates)} if gates else {}),
+            **({"sources": preview(sources)} if sources else {}),
             "preview": preview(_first_rows(file, columns) if file else []),
         },
         data_version=dg.DataVersion(fingerprint(version=file.name if file else "none")),
     )
+
+
+def _sources(home: Home, website: Website) -> list[dict[str, Any]]:
+    """Return each content source with how many files it finds: none is no error, but has to be seen."""
+    return [
+        {"files": source.files, "mode": source.mode, "found": len(expand_files(home, source.files))}
+        for source in website.content.sources
+    ]
 
 
 def _first_rows(file: Path, columns: list[str]) -> list[dict[str, Any]]:

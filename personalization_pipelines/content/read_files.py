@@ -52,7 +52,12 @@ _JSON_PLACE = re.compile(r"(byte \d+ in line \d+|in line \d+)")
 
 
 def expand_files(home: Home, pattern: str) -> list[Path]:
-    """Return the files that a pattern of the website's file names, sorted; relative ones are under the home."""
+    """Return the files that a pattern of the website's file names, sorted; relative ones are under the home.
+
+    Raises NotBuiltYet for the address of an object store.
+    """
+    if "://" in pattern:
+        raise NotBuiltYet(f"{pattern}: files of object stores are not built yet; name files of this machine")
     return _matching(str(home.root / pattern))
 
 

@@ -1,0 +1,127 @@
+"""The sensor of new files: asks once for what is there, waits for copies to end, and what it asks for is imported."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pyarrow.parquet as pq
+import pytest
+
+from personalization_pipelines.content.import_history import import_history
+from personalization_pipelines.content.items import catalogue_file
+from personalization_pipelines.content.read_files import expand_files
+from personalization_pipelines.definitions import complete, website_definitions
+from personalization_pipelines.errors import ConfigurationError, NotBuiltYet
+from personalization_pipelines.graph.parts import installation
+from personalization_pipelines.home import Home
+from personalization_pipelines.refresh import refresh
+from personalization_pipelines.website import Website
+from personalization_pipelines.website.load import load_website
+from tests.conftest import make_website
+from tests.content.files import write
+
+
+@pytest.fixture
+def site() -> Website:
+    return make_website(content={"sources": [{"files": "data/*.csv", "format": "csv", "mode": "incremental"}]})
+
+
+class Sensor:
+    """A website's sensor with its cursor, as the daemon keeps it."""
+
+    def __init__(self, home: Home, website: Website) -> None:
+        self.resources = {"installation": installation(home)}
+        self.definitions = complete(home, website_definitions(website))
+        self.cursor: str | None = None
+
+    def look(self) -> dg.SensorResult:
+        sensor = self.definitions.resolve_sensor_def("shop_files")
+        with dg.DagsterInstance.ephemeral() as instance:
+            context = dg.build_sensor_context(instance=instance, cursor=self.cursor, resources=self.resources)
+            found = sensor(context)
+        assert isinstance(found, dg.SensorResult)
+        self.cursor = found.cursor
+        return found
+
+    def asks(self) -> bool:
+        return bool(self.look().run_requests)
+
+
+def items_of(home: Home, website: Website) -> list[str]:
+    path = catalogue_file(home, website, datetime.now(UTC))
+    return [row["item"] for row in pq.read_table(path).to_pylist()] if path else []
+
+
+def test_new_files_are_asked_for_once_and_only_when_they_stay_as_they_are(home: Home, site: Website) -> None:
+    sensor = Sensor(home, site)
+    assert "no file is there" in str(sensor.look().skip_reason)
+    path = write(home.root / "data", "a.csv", [{"item_id": 1}])
+    assert "waiting until they stay" in str(sensor.look().skip_reason)
+    path.write_text(path.read_text() + "2\n")  # still being copied
+    assert not sensor.asks()
+    assert sensor.asks()
+    assert "no file is new or changed" in str(sensor.look().skip_reason)
+
+
+def test_a_changed_file_and_one_more_file_are_new(home: Home, site: Website) -> None:
+    sensor = Sensor(home, site)
+    path = write(home.root / "data", "a.csv", [{"item_id": 1}])
+    assert [sensor.asks() for _ in range(3)] == [False, True, False]
+    os.utime(path, ns=(1, 1))
+    assert [sensor.asks() for _ in range(3)] == [False, True, False]
+    write(home.root / "data", "b.csv", [{"item_id": 2}])
+    assert [sensor.asks() for _ in range(3)] == [False, True, False]
+    write(home.root / "data", "c.parquet", [{"item_id": 2}])
+    assert not any(sensor.asks() for _ in range(3)), "the pattern names CSV files"
+
+
+def test_a_cursor_of_another_version_counts_as_none(home: Home, site: Website) -> None:
+    write(home.root / "data", "a.csv", [{"item_id": 1}])
+    sensor = Sensor(home, site)
+    sensor.cursor = "[1, 2"
+    assert [sensor.asks() for _ in range(3)] == [False, True, False]
+
+
+def test_what_the_sensor_asks_for_is_imported(home: Home, site: Website) -> None:
+    sensor = Sensor(home, site)
+    write(home.root / "data", "a.csv", [{"item_id": 1}])
+    sensor.look()
+    (request,) = sensor.look().run_requests or []
+    assert request.tags["website"] == "shop" and "dagster/max_runtime" in request.tags
+    job = sensor.definitions.resolve_job_def("shop_refresh")
+    selection = sensor.definitions.resolve_sensor_def("shop_files").asset_selection
+    keys = sorted(selection.resolve(sensor.definitions.resolve_asset_graph())) if selection else []
+    assert [key.to_user_string() for key in keys] == ["shop/content/items"]
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert job.execute_in_process(instance=instance, asset_selection=keys, tags=request.tags).success
+    assert items_of(home, site) == ["1"]
+    assert import_history(home, site)[-1].mode == "incremental"
+
+
+def test_a_refresh_takes_the_files_of_sources_and_goes_on_where_there_are_none(home: Home, site: Website) -> None:
+    before = refresh(home, site)
+    assert not any("content" in one for one in before.failures), before.failures
+    assert import_history(home, site) == []
+    write(home.root / "data", "a.csv", [{"item_id": 1}])
+    write(home.root / "data", "b.csv", [{"item_id": 2}])
+    refresh(home, site)
+    assert items_of(home, site) == ["1", "2"]
+
+
+def test_a_website_without_sources_has_no_such_sensor(home: Home) -> None:
+    sensors = website_definitions(make_website()).sensors or []
+    assert [sensor.name for sensor in sensors] == ["shop_automation"]
+
+
+@pytest.mark.parametrize("stage", ["content", "events"])
+def test_object_stores_are_refused_with_their_line(tmp_path: Path, home: Home, stage: str) -> None:
+    path = tmp_path / "my-shop.yaml"
+    source = f'{stage}: {{sources: [{{files: "s3://bucket/*.csv", format: csv}}]}}'
+    path.write_text("\n".join(["website: my-shop", 'customer_id: "1"', "license_key: abcd-efgh", source]) + "\n")
+    with pytest.raises(ConfigurationError, match=r"4: \w+\.sources\[0\]\.files: files of object stores are not built"):
+        load_website(path)
+    with pytest.raises(NotBuiltYet, match="s3://bucket"):
+        expand_files(home, "s3://bucket/*.csv")
