@@ -16,6 +16,7 @@ from flask import Blueprint, Response
 from personalization_pipelines import __version__
 from personalization_pipelines.events.rules import BATCH, RULES, Rule
 from serving import openapi_answers as answers
+from serving import openapi_content as content
 from serving import openapi_parameters as parameters
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 PREFIXES = ("/api", "/ebl")
 """Of tracking: the protocol's and its older one."""
 _ABOUT = (
-    "Tracking and recommendations in the wire protocol of Ibexa Personalization. Names of parameters may be written "
-    "in any case; parameters nobody knows and those without a value are ignored. A backslash or a control character "
-    "anywhere in path or query is refused."
+    "Tracking, recommendations and content in the wire protocol of Ibexa Personalization. Names of parameters may be "
+    "written in any case; parameters nobody knows and those without a value are ignored. A backslash or a control "
+    "character anywhere in path or query is refused."
 )
 
 Value = dict[str, Any]
@@ -60,13 +61,14 @@ def document() -> Value:
         paths[f"{prefix}/{{customer}}/{BATCH}"] = _batch(prefix)
     for ending in ("", ".json", ".jsonp"):
         paths[f"/api/v2/{{customer}}/{{user}}/{{scenario}}{ending}"] = _recommendations(ending)
+    paths |= content.paths()
     for path, answer in answers.PAGES.items():
         operation = {"operationId": path.strip("/"), "tags": ["service"], "responses": answer}
         paths[path] = {"get": operation}
     return {
         "openapi": "3.1.0",
         "info": {"title": "personalization-pipelines", "version": __version__, "description": _ABOUT},
-        "tags": [{"name": name} for name in ("tracking", "recommendations", "service")],
+        "tags": [{"name": name} for name in ("tracking", "recommendations", "content", "service")],
         "paths": paths,
         "components": {
             "schemas": answers.COMPONENTS,

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 
+from personalization_pipelines.content.changes import apply_changes
 from personalization_pipelines.content.import_history import ImportRow, import_history
 from personalization_pipelines.content.items import catalogue_file, import_items
 from personalization_pipelines.content.read_files import expand_files
@@ -36,8 +37,8 @@ def _items(website: Website) -> dg.AssetsDefinition:
         {"parquet", "python"},
         website.freshness.models,
         key=key(website, "content", "items"),
-        description="The catalogue: what `content.sources` and `personalization import items` brought, a version an "
-        "import, each kept. The table below shows the last imports.",
+        description="The catalogue: what `content.sources`, `personalization import items` and the content API "
+        "brought, a version an import, each kept. The table below shows the last imports.",
         automation_condition=at_source(website.content.schedule, website.time_zone),
     )
     def items(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult[None]:
@@ -48,6 +49,8 @@ def _items(website: Website) -> dg.AssetsDefinition:
                     import_items(
                         build.home, website, files, mapping=source.mapping, mode=source.mode, format=source.format
                     )
+            if not build.rebuild:
+                apply_changes(build.home, website, now=build.as_of)  # so that this build sees them
             return _result(
                 build.home, website, build.as_of, catalogue_file, "items", ITEM_COLUMNS, _sources(build.home, website)
             )

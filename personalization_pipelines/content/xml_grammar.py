@@ -1,0 +1,81 @@
+"""What a document `items version="1"` may hold: elements, attributes, texts, and the item they make.
+
+The parser (`xml_items.py`), the schema that the website's owner is given (`xml_schema.py`) and the writer
+(`write_xml.py`) all read it here.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+import msgspec
+
+from personalization_pipelines.website import Website
+
+MAX_KEYS = 200
+"""Attribute keys of one document, as of one file."""
+MAX_TEXT = 65_536
+"""Characters of one text, and of one key's values as JSON."""
+NUMBER_BELOW = 2**53
+
+CHILDREN: dict[str, tuple[str, ...]] = {
+    "": ("items",),
+    "items": ("item",),
+    "item": (
+        "description", "price", "validfrom", "validto", "categorypaths", "imageurls", "deeplinkurl", "content",
+        "attributes",
+    ),
+    "categorypaths": ("categorypath",),
+    "imageurls": ("imageurl",),
+    "content": ("content-data",),
+    "attributes": ("attribute",),
+}  # fmt: skip
+REQUIRED = {"items": ("version",), "item": ("id", "type"), "content-data": ("key",), "attribute": ("key", "value")}
+OPTIONAL = {"item": ("lang",), "price": ("currency",), "imageurl": ("type",), "attribute": ("type",)}
+TYPES = ("NOMINAL", "NUMERIC", "TEXT")
+KEY_PATTERN = "[^,&=\t\n\r\x7f]{1,64}"
+IMAGE_PATTERN = "[A-Za-z0-9_.-]{1,40}"
+LANGUAGE_PATTERN = "[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}"
+NUMBER_PATTERN = r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?"
+PRICE_PATTERN = "[0-9]{1,16}"
+DATE_PATTERN = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+TIME_PATTERN = (
+    DATE_PATTERN + r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
+    r"(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00)?"
+)
+
+_SPACES = re.compile("[ \t\r\n]+")
+EPOCH = datetime(1970, 1, 1)
+_LEAST, _MOST = ((one - EPOCH) // timedelta(microseconds=1) for one in (datetime.min, datetime.max))
+
+Value = str | int | float
+
+
+class XmlItem(msgspec.Struct):
+    """One item of one language. Price in the currency's smallest unit, times in microseconds UTC since 1970."""
+
+    item_type: int
+    item: str
+    language: str = ""
+    price_minor: int | None = None
+    currency: str = ""
+    valid_from: int | None = None
+    valid_to: int | None = None
+    categories: list[str] = []
+    attributes: dict[str, list[Value]] = {}
+
+
+def collapsed(text: str) -> str:
+    """Return a text as XML Schema's `token` reads it: single blanks inside, none around."""
+    return _SPACES.sub(" ", text).strip(" ")
+
+
+def moment_of(text: str, website: Website) -> int:
+    """Return a date or time as microseconds UTC; without a zone it is of the website's. ValueError for others."""
+    if not re.fullmatch(f"{DATE_PATTERN}|{TIME_PATTERN}", text):
+        raise ValueError(text)
+    moment = datetime.fromisoformat(text)
+    local = (moment.replace(tzinfo=None) - EPOCH) // timedelta(microseconds=1)
+    offset = (moment if moment.tzinfo else moment.replace(tzinfo=website.zone)).utcoffset() or timedelta()
+    return min(max(local - offset // timedelta(microseconds=1), _LEAST), _MOST)

@@ -1,0 +1,35 @@
+"""An item that was sent over HTTP is in the catalogue of the next build, and Dagit shows its import."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pyarrow.parquet as pq
+
+from personalization_pipelines.content.assets import build_assets
+from personalization_pipelines.content.changes import ITEMS_XML
+from personalization_pipelines.content.imports import import_items
+from personalization_pipelines.content.items import catalogue_file
+from personalization_pipelines.content.queue import enqueue, pending
+from personalization_pipelines.graph.parts import installation
+from personalization_pipelines.home import Home
+from personalization_pipelines.website import Website
+from tests.content.files import write
+
+
+def test_a_refresh_applies_what_waits_and_shows_it(home: Home, shop: Website, tmp_path: Path) -> None:
+    import_items(home, shop, [write(tmp_path, "items.csv", [{"item_id": 1, "price": 1}])])
+    body = b'<items version="1"><item id="77" type="1"><price>1245</price></item></items>'
+    enqueue(home, shop, ITEMS_XML, body, name="POST of item 77 (1)")
+    items = build_assets(shop)[0]
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize([items], instance=instance, resources={"installation": installation(home)})
+        (shown,) = result.asset_materializations_for_node(items.node_def.name)
+    assert shown.metadata["dagster/row_count"].value == 2, "this very build sees it"
+    assert "POST of item 77 (1)" in str(shown.metadata["imports"].value)
+    file = catalogue_file(home, shop, datetime.now(UTC))
+    assert file is not None
+    assert pq.read_table(file)["price_minor"].to_pylist() == [100, 1245]
+    assert pending(home, shop) == []
