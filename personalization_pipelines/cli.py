@@ -16,7 +16,7 @@ import click
 from rich.console import Console
 
 from personalization_pipelines import __version__
-from personalization_pipelines.errors import NotBuiltYet, PersonalizationError
+from personalization_pipelines.errors import PersonalizationError
 from personalization_pipelines.home import Home
 
 if TYPE_CHECKING:
@@ -273,8 +273,12 @@ def imports(website: str, kind: str | None, limit: int, as_json: bool) -> None:
 @click.argument("website")
 @click.argument("user")
 def erase(website: str, user: str) -> None:
-    """Forget a user everywhere (not built yet)."""
-    raise NotBuiltYet(f"erasure is not built yet: nothing of {user!r} on {website} was removed")
+    """Forget a user id or token everywhere, refresh the website, and show the receipt."""
+    from personalization_pipelines.commands.erase import erase_user
+
+    home = Home.from_environment()
+    if not erase_user(home, _website(home, website), user, console):
+        sys.exit(1)
 
 
 def _website(home: Home, name: str) -> Website:

@@ -13,6 +13,7 @@ from personalization_pipelines.content.import_history import ImportRow, import_h
 from personalization_pipelines.content.items import catalogue_file, import_items
 from personalization_pipelines.content.read_files import expand_files
 from personalization_pipelines.content.users import users_file
+from personalization_pipelines.erasure.applying import apply_tombstones
 from personalization_pipelines.fingerprint import fingerprint
 from personalization_pipelines.graph.automation import at_source
 from personalization_pipelines.graph.parts import Installation, asset, build_of, key, preview, step
@@ -22,7 +23,7 @@ from personalization_pipelines.website import Website
 SHOWN_IMPORTS = 10
 SHOWN_ROWS = 5
 ITEM_COLUMNS = ["item_type", "item", "price_minor", "currency", "categories", "attributes"]
-USER_COLUMNS = ["source", "attributes"]
+USER_COLUMNS = ["source"]  # what Dagster's history once holds no erasure reaches: no attributes of persons
 
 
 def build_assets(website: Website) -> list[dg.AssetsDefinition]:
@@ -71,6 +72,7 @@ def _users(website: Website) -> dg.AssetsDefinition:
     def users(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult[None]:
         build = build_of(context, installation.home, website)
         with step("content/users"):
+            apply_tombstones(build.home, website)
             return _result(build.home, website, build.as_of, users_file, "users", USER_COLUMNS)
 
     return users

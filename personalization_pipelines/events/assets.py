@@ -4,6 +4,7 @@ import dagster as dg
 
 from personalization_pipelines.content.import_events import import_events
 from personalization_pipelines.content.read_files import expand_files
+from personalization_pipelines.erasure.applying import apply_tombstones
 from personalization_pipelines.errors import LiveStoreUnavailable
 from personalization_pipelines.events.lake import ingest, lake_fingerprint, remove_ingested_segments
 from personalization_pipelines.graph.automation import at_source
@@ -33,6 +34,7 @@ def build_assets(website: Website) -> list[dg.AssetsDefinition]:
     def events(installation: Installation) -> dg.MaterializeResult:  # type: ignore[type-arg]  # dagster evaluates it
         home = installation.home
         with step("events"):
+            erased = apply_tombstones(home, website)
             for source in website.events.sources:
                 files = expand_files(home, source.files)
                 import_events(home, website, files, mapping=source.mapping, format=source.format)
@@ -45,6 +47,7 @@ def build_assets(website: Website) -> list[dg.AssetsDefinition]:
                 "quarantined": report.quarantined,
                 "segments": report.segments,
                 "segments removed": forgotten,
+                "erasures applied": erased,
                 "lake": lake,
             },
             check_results=[

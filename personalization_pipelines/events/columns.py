@@ -1,7 +1,7 @@
 """From records of the log to columns of the lake: what can be trusted, and what is put aside with its reason.
 
 A record is never dropped: it becomes a row of the events or a row of the quarantine, or it belongs to another
-website. One bad record costs its neighbours nothing.
+website, or to somebody who asked to be forgotten after it came. One bad record costs its neighbours nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 import pyarrow as pa
 
+from personalization_pipelines.erasure.tombstones import BLANK, Forgotten
 from personalization_pipelines.events.bounds import LATEST, MOST_AHEAD, find_fault, find_text_fault, is_calm, owner_of
 from personalization_pipelines.events.event import Event, decode
 from personalization_pipelines.events.schema import EVENT_SCHEMA, QUARANTINE_SCHEMA
@@ -41,9 +42,10 @@ class Columns:
     installation, for nobody else would look at it.
     """
 
-    def __init__(self, website: str, now: int) -> None:
+    def __init__(self, website: str, now: int, forgotten: Forgotten | None = None) -> None:
         self._website = website
         self._now = now
+        self._forgotten = forgotten
         self._own = b'{"website":"%b"' % website.encode()
         self._record_ids: list[str] = []
         self._events: list[Event] = []
@@ -58,9 +60,11 @@ class Columns:
 
     def add(self, segment: str, records: Iterable[tuple[int, bytes]]) -> None:
         """Collect one segment's records, given as (offset, payload)."""
-        own, website = self._own, self._website
+        own, website, forgotten = self._own, self._website, self._forgotten
         for offset, payload in records:
-            if payload.startswith(own) or owner_of(payload) in (website, None):
+            if payload.startswith(own) or (owner_of(payload) in (website, None) and not payload.startswith(BLANK)):
+                if forgotten and forgotten.holds(payload):
+                    continue
                 self._add_own(f"{segment}:{offset}", payload)
                 if len(self._events) == CHUNK:
                     self._flush()

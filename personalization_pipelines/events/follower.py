@@ -20,6 +20,7 @@ from datetime import timedelta
 
 import msgspec
 
+from personalization_pipelines.erasure.tombstones import BLANK, Forgotten, states
 from personalization_pipelines.errors import CorruptData, LiveStoreUnavailable
 from personalization_pipelines.events.bounds import find_fault
 from personalization_pipelines.events.event import Event, decode
@@ -34,6 +35,7 @@ DEFAULT_RETENTION = timedelta(days=35)
 FOREVER = timedelta(days=36_500)
 FORGET_EVERY = 3600 / SHARES  # seconds: every visitor is looked at once an hour
 FORGET_VIEWS_EVERY = 600.0
+LOOK_EVERY = 0.5  # seconds between two looks for tombstones
 
 Retention = Callable[[], Mapping[str, timedelta]]
 
@@ -68,6 +70,7 @@ def _rounds(home: Home, retention: Retention, stop: threading.Event, poll: float
     try:
         while not stop.is_set():
             follower.check()
+            follower.erase_when_due()
             applied = follower.apply_unread()
             follower.forget_when_due()
             yield applied
@@ -81,7 +84,11 @@ class Follower:
     """One connection to the live store, and how far it has come. Its place is the store's own record of it."""
 
     def __init__(self, home: Home, store: LiveStore, retention: Retention = dict) -> None:
+        self._home = home
         self._store = store
+        self._forgotten: dict[str, Forgotten] = {}
+        self._erasures: dict[str, tuple[int, int]] = {}
+        self._next_look = 0.0
         self._retention = retention
         self._tail = Tail(home.log)
         self._positions = store.positions()
@@ -97,7 +104,7 @@ class Follower:
         moved: dict[str, Position] = {}
         records = 0
         for span in self._tail.unread(self._positions, BATCH_RECORDS):
-            events += _events(span)
+            events += _events(span, self._forgotten)
             moved[span.segment.writer] = span.position
             records += len(span.records)
             if records >= BATCH_RECORDS:
@@ -106,6 +113,20 @@ class Follower:
             self._store.apply(events, moved)
             self._positions |= moved
         return records
+
+    def erase_when_due(self) -> None:
+        """Forget whom new tombstones name; looks for them twice a second, so before the first events are applied."""
+        if (now := time.monotonic()) >= self._next_look:
+            self._next_look = now + LOOK_EVERY
+            self.erase()
+
+    def erase(self) -> None:
+        """Forget whom new tombstones name; what the log still says of them is passed over from now on."""
+        for website, changed in states(self._home).items():
+            if self._erasures.get(website) != changed:
+                self._forgotten[website] = Forgotten(self._home, website)
+                self._store.erase(website, self._forgotten[website])
+                self._erasures[website] = changed
 
     def forget_when_due(self) -> None:
         """Forget what is too old: one share of the visitors every minute, and views that no longer count."""
@@ -129,13 +150,15 @@ class Follower:
         self._store.close()
 
 
-def _events(span: Span) -> list[Event]:
+def _events(span: Span, forgotten: Mapping[str, Forgotten]) -> list[Event]:
     """Return the events of a span; what can not be read is the lake's to keep (its quarantine), not ours."""
     if span.damage:
         _log.error("%s", span.damage.error())
     events: list[Event] = []
     faults: list[str] = []
     for offset, payload in span.records:
+        if payload.startswith(BLANK):
+            continue
         try:
             event = decode(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -143,7 +166,7 @@ def _events(span: Span) -> list[Event]:
             continue
         if fault := find_fault(event, payload):
             faults.append(f"offset {offset}: {fault}")
-        else:
+        elif not (known := forgotten.get(event.website)) or not known.holds(payload):
             events.append(event)
     if faults:
         _log.warning("%s: %d unreadable events, the first at %s", span.segment.path.name, len(faults), faults[0])

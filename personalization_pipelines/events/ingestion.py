@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from personalization_pipelines.erasure.tombstones import Forgotten
 from personalization_pipelines.events.columns import Columns
 from personalization_pipelines.events.duplicates import drop_duplicates
 from personalization_pipelines.events.manifest import EVENTS, QUARANTINE, Disk, LakeFile, Manifest, commit, write_part
@@ -45,6 +46,7 @@ class Ingestion:
     manifest: Manifest
     disk: Disk
     commit_rows: int
+    forgotten: Forgotten | None = None
     pending: dict[str, Position] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
     segments: int = 0
@@ -55,7 +57,7 @@ class Ingestion:
     files: int = 0
 
     def __post_init__(self) -> None:
-        self.columns = Columns(self.website, time.time_ns() // 1000)
+        self.columns = Columns(self.website, time.time_ns() // 1000, self.forgotten)
 
     def positions(self) -> dict[str, Position]:
         """Return where this lake stands in each writer's segments."""

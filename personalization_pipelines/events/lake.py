@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from personalization_pipelines.erasure.tombstones import Forgotten
 from personalization_pipelines.errors import ImportRefused
 from personalization_pipelines.events.compaction import compact
 from personalization_pipelines.events.ingestion import COMMIT_ROWS, Ingestion, IngestReport, arrival_day
@@ -61,7 +62,8 @@ def ingest(
     """
     disk, lake = disk or Disk(), home.lake(website.name)
     with locked(lake, disk, patience):
-        ingestion = Ingestion(lake, website.name, remove_strays(lake, read_manifest(lake), disk), disk, commit_rows)
+        manifest, forgotten = remove_strays(lake, read_manifest(lake), disk), Forgotten(home, website.name)
+        ingestion = Ingestion(lake, website.name, manifest, disk, commit_rows, forgotten)
         for span in Tail(home.log).unread(ingestion.positions(), SPAN_RECORDS):
             if span.segment.sealed or include_open:
                 ingestion.add(span)

@@ -65,6 +65,13 @@ class LiveLogins:
         sources = tables.login_sources
         connection.execute(sa.delete(sources).where(sources.c.website == website, sources.c.day < day))
 
+    def forget_visitor(self, connection: sa.Connection, website: str, visitor: str, until: int) -> None:
+        """Let no login from or to a visitor up to `until` count; what it gave, and passed on, is taken back."""
+        table = tables.logins
+        named = (table.c.website == website, sa.or_(table.c.source == visitor, table.c.target == visitor))
+        for row in connection.execute(sa.select(table).where(*named, table.c.time <= until)).all():
+            self._remove(connection, Login(*row))
+
     def _log_in(self, connection: sa.Connection, login: Login) -> None:
         own, day = _own(login), {"a_website": login.website, "a_target": login.target, "a_day": login.day}
         before = list(connection.scalars(self._first_sources, day))

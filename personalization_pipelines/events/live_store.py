@@ -17,7 +17,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from personalization_pipelines.erasure.tombstones import Forgotten
 from personalization_pipelines.errors import CorruptData, LiveStoreUnavailable
+from personalization_pipelines.events import live_erasure
 from personalization_pipelines.events import live_tables as tables
 from personalization_pipelines.events.event import Event
 from personalization_pipelines.events.live_bulk import write_rows
@@ -141,6 +143,23 @@ class LiveStore:
         table = tables.item_views
         with self._transaction() as connection:
             return connection.execute(sa.delete(table).where(table.c.last_time < time)).rowcount
+
+    def erase(self, website: str, forgotten: Forgotten) -> int:
+        """Forget whom a website's tombstones name that were not applied yet; return how many those were.
+
+        An SQLite file is written anew, so that no byte is left in pages that are free; only then do they count as
+        applied.
+        """
+        with self._transaction() as connection:
+            done = live_erasure.applied(connection)
+            new = [stone for stone in forgotten.stones if stone.id not in done]
+            if new:
+                live_erasure.erase(connection, self._logins, website, forgotten.only(new))
+        if new and self._file:
+            live_erasure.compact(self._engine)
+        with self._transaction() as connection:
+            live_erasure.mark_applied(connection, new)
+        return len(new)
 
     def close(self) -> None:
         """Close the connection."""

@@ -78,6 +78,14 @@ def train(build: Build, name: str, progress: Progress | None = None) -> ModelRep
     return _report(made, unchanged, time.perf_counter() - begun)
 
 
+def is_current(build: Build, name: str) -> bool:
+    """Tell whether a model's current build was learned from what its features hold now."""
+    model, place = _model(build, name), current_build(build.models / name)
+    return place is not None and read_head(place)["fingerprint"] == _fingerprint(
+        build, model, learner(model, build.website)
+    )
+
+
 def metrics_history(build: Build, name: str) -> list[dict[str, Any]]:
     """Return a model's evaluations, oldest first: `fingerprint`, `as_of`, `cut`, `metrics`, `floor_metrics`."""
     return _history(build.models / name)

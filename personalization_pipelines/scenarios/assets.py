@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from personalization_pipelines.erasure.applying import complete_tombstones
 from personalization_pipelines.errors import QualityGateFailed
 from personalization_pipelines.graph.automation import on_change
 from personalization_pipelines.graph.parts import Installation, build_of, common, key, preview, python_name, step
@@ -48,6 +49,8 @@ def build_assets(website: Website, answering: Answering) -> list[dg.AssetsDefini
         with step("publication"):
             try:
                 report = publish(build, answer=answering(build.home, website))
+                if not build.rebuild:
+                    complete_tombstones(build)
             except QualityGateFailed as error:
                 yield dg.AssetCheckResult(
                     check_name="gates", asset_key=publication, passed=False, description=str(error)

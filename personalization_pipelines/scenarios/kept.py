@@ -33,6 +33,7 @@ YOUNG = 600.0
 
 _LOCK = ".lock"
 _ROLLBACK = "rollback.json"
+_ERASED = "erased.json"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,11 @@ def rollback(home: Home, website: Website, publication: str, *, disk: Disk | Non
     directory = root / publication
     if not is_publication_id(publication) or not directory.is_dir():
         known = ", ".join(path.name for path in _newest_first(root)) or "none"
-        raise PermanentError(f"website {website.name!r} has no publication {publication[:60]!r}; kept are: {known}")
+        when = _erased(root).get(publication)
+        gone = f"; it was deleted at {when}, because it held the history of a user who was erased" if when else ""
+        raise PermanentError(
+            f"website {website.name!r} has no publication {publication[:60]!r}{gone}; kept are: {known}"
+        )
     disk = disk or Disk()
     with one_publisher(root), disk_failures(root):
         verify(directory)
@@ -149,6 +154,21 @@ def prune(disk: Disk, root: Path, keep: set[str]) -> int:
     return gone
 
 
+def kept_directories(root: Path) -> list[Path]:
+    """Return the directories of the publications that are kept, the newest first."""
+    return _newest_first(root)
+
+
+def delete_erased(disk: Disk, directory: Path) -> None:
+    """Delete a publication that held somebody who was erased, and remember why; the caller holds the lock."""
+    root = directory.parent
+    erased = _erased(root) | {directory.name: f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
+    replace_file(disk, root / _ERASED, msgspec.json.encode(erased) + b"\n")
+    aside = _aside(directory)
+    disk.rename(directory, aside)
+    disk.remove(aside)
+
+
 def put_in_place(disk: Disk, beside: Path, final: Path) -> None:
     """Give a finished directory its name; a damaged publication of that name makes room."""
     aside = _aside(final)
@@ -195,6 +215,16 @@ def _published(directory: Path, serves: bool, came_from: str) -> Published:
         bytes=sum(entry.bytes for entry in manifest.files.values()),
         rolled_back_from=came_from,
     )
+
+
+def _erased(root: Path) -> dict[str, str]:
+    """Return the publications that an erasure deleted, by id, and when."""
+    try:
+        return msgspec.json.decode((root / _ERASED).read_bytes(), type=dict[str, str])
+    except FileNotFoundError:
+        return {}
+    except msgspec.DecodeError:  # it only explains; the publications themselves say which are kept
+        return {}
 
 
 def _last_rollback(root: Path) -> _Rollback | None:

@@ -174,7 +174,7 @@ def test_reports_count_rows_and_show_the_first_ones(build: Build, lake: Inputs) 
     assert reports["item_categories"].preview[0] == {"item_type": 1, "item": "1", "category": "/A"}
 
 
-def test_a_preview_never_shows_what_users_said_of_themselves(build: Build, lake: Inputs, tmp_path: Path) -> None:
+def test_a_preview_never_shows_users_or_what_they_said_of_themselves(build: Build, lake: Inputs, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     from personalization_pipelines.content.users import USER_SCHEMA
@@ -182,7 +182,7 @@ def test_a_preview_never_shows_what_users_said_of_themselves(build: Build, lake:
 
     pq.write_table(table(USER_SCHEMA, {"attributes": "{}"}, [{"visitor": "ann"}]), tmp_path / "users.parquet")
     reports = run_all(build, inputs=replace(lake, users=tmp_path / "users.parquet"))
-    assert [set(report.preview[0]) for report in reports if report.name == "stg_users"] == [{"visitor", "source"}]
+    assert [set(report.preview[0]) for report in reports if report.name == "stg_users"] == [{"source"}]
 
 
 def test_a_table_that_is_not_built_yet_says_so(build: Build) -> None:

@@ -1,0 +1,1 @@
+"""Erasure: a visitor is forgotten in the log, the live store, the lake, features, models and publications."""
