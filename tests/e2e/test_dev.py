@@ -1,0 +1,82 @@
+"""`personalization dev` opens nothing to the network: Dagit has no login (reliability: T13)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.shop import command, free_port, wait_for, write_website
+
+pytestmark = pytest.mark.e2e
+
+LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
+
+
+def test_dagit_and_the_server_listen_on_this_machine_only(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    command(home, "init")
+    (home / "websites" / "my-shop.yaml").unlink()
+    write_website(home, "first", "00001")
+    with running_dev(home) as (process, ports):
+        addresses = list(listening(process.pid))
+    assert set(ports) <= {port for _, port in addresses}
+    assert {address for address, _ in addresses} <= LOOPBACK, addresses
+
+
+@contextlib.contextmanager
+def running_dev(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], tuple[int, int]]]:
+    """Run `personalization dev` until both its servers answer, and end it."""
+    server = free_port()
+    dagit = server + 3000
+    process = subprocess.Popen(
+        [sys.executable, "-m", "personalization_pipelines", "dev", "--port", str(server), "--dagit-port", str(dagit)],
+        env={**os.environ, "PERSONALIZATION_HOME": str(home)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{server}/healthz", process, 60)
+        wait_for(f"http://127.0.0.1:{dagit}/server_info", process, 90)
+        yield process, (server, dagit)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=20)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def listening(session: int) -> Iterator[tuple[str, int]]:
+    """Yield address (hexadecimal, as the kernel writes it) and port of every socket a session's processes listen at."""
+    inodes = {inode for process in in_session(session) for inode in sockets_of(process)}
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                address, port = fields[1].split(":")
+                yield address, int(port, 16)
+
+
+def in_session(session: int) -> Iterator[Path]:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(") ")[2].split()[3]) == session:
+                yield stat.parent
+
+
+def sockets_of(process: Path) -> Iterator[str]:
+    with contextlib.suppress(OSError):
+        for link in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                target = str(link.readlink())
+                if target.startswith("socket:["):
+                    yield target[8:-1]
