@@ -1,7 +1,8 @@
 -- Category paths that click events gave to items, where the website allows it (`category_from_clicks`); none else.
 -- Anybody can send a click, so a path counts once two known visitors have named it in the last 180 days, and an item
--- gets the twenty that most visitors named: one visitor's invention never counts. They come on top of the
--- catalogue's own paths, which are not listed again.
+-- gets the twenty that most visitors named: one visitor's invention never counts. Where the catalogue has categories,
+-- only its paths, and those above them, count: clicks move items between shelves, they build none. They come on top
+-- of the item's own paths, which are not listed again.
 with clicked as (
     select
         lake_events.record_id,
@@ -18,6 +19,21 @@ own as (
         unnest(categories) as category
     from items
 ),
+paths as (
+    select distinct category from own
+),
+unknown as (
+    select candidates.category
+    from (
+        select distinct category from clicked
+    ) as candidates
+    where exists (select 1 from paths)
+        and not exists (
+            select 1 from paths
+            where paths.category = candidates.category
+                or substring(paths.category, 1, length(candidates.category) + 1) = candidates.category || '/'
+        )
+),
 named as (
     select
         stg_events.item_type,
@@ -27,7 +43,9 @@ named as (
     from clicked
     inner join stg_events on stg_events.record_id = clicked.record_id
     cross join build
-    where stg_events.visitor <> ''
+    left join unknown on unknown.category = clicked.category
+    where unknown.category is null
+        and stg_events.visitor <> ''
         and stg_events.day > cast(build.as_of_day - interval '180' day as date)
     group by stg_events.item_type, stg_events.item, clicked.category
 ),

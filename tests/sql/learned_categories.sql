@@ -35,13 +35,23 @@ values ;
 
 -- case: what the catalogue says is not learned again, and stays
 insert into build (as_of, as_of_day, time_zone, category_from_clicks) values ('2026-12-31 00:00', '2026-12-31', 'UTC', true);
-insert into lake_items (item, categories) values ('1', array['/A/B']);
+insert into lake_items (item, categories) values ('1', array['/A/B']), ('2', array['/C/D/E']);
 insert into lake_events (record_id, time, visitor, categories) values
     ('a', '2026-12-01 10:00', 'ann', array['/A/B', '/A', '/C/D']),
     ('b', '2026-12-01 10:00', 'bob', array['/A/B', '/A', '/C/D']);
 select learned_categories.category, item_categories.category from item_categories
-left join learned_categories on learned_categories.category = item_categories.category order by item_categories.category;
+left join learned_categories on learned_categories.category = item_categories.category
+where item_categories.item = '1' order by item_categories.category;
 values ('/A', '/A'), (null, '/A/B'), (null, '/C'), ('/C/D', '/C/D');
+
+-- case: paths that the catalogue does not know are nobody's to invent
+insert into build (as_of, as_of_day, time_zone, category_from_clicks) values ('2026-12-31 00:00', '2026-12-31', 'UTC', true);
+insert into lake_items (item, categories) values ('1', array['/A/B']), ('2', array['/C']);
+insert into lake_events (record_id, time, visitor, categories) values
+    ('a', '2026-12-01 10:00', 'ann', array['/Mine', '/A/B/Mine', '/%', '/C']),
+    ('b', '2026-12-01 10:00', 'bob', array['/Mine', '/A/B/Mine', '/%', '/C']);
+select item, category from learned_categories;
+values ('1', '/C');
 
 -- case: of an item without catalogue the twenty paths that most visitors named are taken
 insert into build (as_of, as_of_day, time_zone, category_from_clicks) values ('2026-12-31 00:00', '2026-12-31', 'UTC', true);
