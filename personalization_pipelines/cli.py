@@ -314,9 +314,3 @@ def _run_import(home: Home, name: str, run: Callable[[Website, Any], Any]) -> No
     with terminal_progress(console) as progress:
         report = run(website, progress)
     print_report(console, report)
-
-
-if __name__ == "__main__":
-    from personalization_pipelines.__main__ import run
-
-    run()
