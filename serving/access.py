@@ -83,6 +83,6 @@ def _digest(secret: bytes) -> bytes:
 
 def _unauthorized() -> Unauthorized:
     return Unauthorized(
-        "This website's recommendations need the customer id and the licence key (Basic authentication).",
+        "The customer id and the licence key are needed here (Basic authentication).",
         www_authenticate=WWWAuthenticate("basic", {"realm": "personalization"}),
     )

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import io
 import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -25,6 +28,7 @@ from serving.services import Services
 from serving.websites import ServedWebsite
 
 MAX_BODY_BYTES = 64 << 20
+LARGE_BYTES = 1 << 20
 ITEMS_XML = "items_xml"
 DELETE_ITEM = "delete_item"
 XML = "application/xml; charset=utf-8"
@@ -48,6 +52,7 @@ class _Content:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._access = Access()
+        self._large = threading.Lock()
 
     def post(self, customer: str) -> Response:
         """Queue a document of items (202), or say what is wrong with it (400)."""
@@ -55,10 +60,11 @@ class _Content:
 
         website = self._website(customer).website
         body = read_body(request.environ, MAX_BODY_BYTES)
-        try:
-            count, last = check_xml_items(io.BytesIO(body), website)
-        except ImportRefused as error:
-            raise BadRequest(f"{error}. Nothing was stored.") from None
+        with self._alone(body):
+            try:
+                count, last = check_xml_items(io.BytesIO(body), website)
+            except ImportRefused as error:
+                raise BadRequest(f"{error}. Nothing was stored.") from None
         what = f"item {last.item_type}/{last.item}" if count == 1 else f"{count:,} items"
         return self._queued(website, ITEMS_XML, body, f"POST of {what}")
 
@@ -125,6 +131,19 @@ class _Content:
             return None
         read_language("lang", given)
         return checked(given[0], "lang")
+
+    @contextmanager
+    def _alone(self, body: bytes) -> Iterator[None]:
+        """Let only one large document be checked at a time: checking takes the time of all other answers (503)."""
+        if len(body) <= LARGE_BYTES:
+            yield
+        elif self._large.acquire(blocking=False):
+            try:
+                yield
+            finally:
+                self._large.release()
+        else:
+            raise ServiceUnavailable("another large document is being checked: send again later.", retry_after=10)
 
     def _waiting(self, website: Website) -> bool:
         return any(change.kind == ITEMS_XML for change in pending(self._services.home, website))

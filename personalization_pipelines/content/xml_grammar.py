@@ -68,7 +68,7 @@ class XmlItem(msgspec.Struct):
 
 def collapsed(text: str) -> str:
     """Return a text as XML Schema's `token` reads it: single blanks inside, none around."""
-    return _SPACES.sub(" ", text).strip(" ")
+    return _SPACES.sub(" ", text).strip(" ") if not text.isalnum() else text
 
 
 def moment_of(text: str, website: Website) -> int:

@@ -9,7 +9,8 @@ external and multiplying entities with it; nothing here opens a file or a socket
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from typing import BinaryIO, NoReturn
 from xml.parsers import expat
 
@@ -85,6 +86,7 @@ class _Reader:
         self.item: XmlItem | None = None
         self.count = 0
         self.ready: list[XmlItem] = []
+        self.moment = lru_cache(maxsize=1024)(partial(moment_of, website=website))
         self.types = {str(number) for number in website.item_types}
         self.parser = expat.ParserCreate(namespace_separator=" ")
         self.parser.buffer_text = True
@@ -138,7 +140,7 @@ class _Reader:
             inside = ", ".join(f"<{one}>" for one in expected) or "text only"
             self._refuse(f"element {name[:40]!r} is not expected here; expected {inside}")
         self.path.append(name)
-        self.given = {key: value for key, value in attributes.items() if not _SCHEMA_HINTS.fullmatch(key)}
+        self.given = {key: text for key, text in attributes.items() if " " not in key or not _is_hint(key)}
         self._check_attributes(name)
         self.text, self.length = [], 0
         if name == "items" and self.given["version"] != "1":
@@ -152,6 +154,8 @@ class _Reader:
 
     def _check_attributes(self, name: str) -> None:
         required, optional = REQUIRED.get(name, ()), OPTIONAL.get(name, ())
+        if tuple(self.given) == required:
+            return
         for key in self.given:
             if key not in required and key not in optional:
                 self._refuse(f"attribute {key[:40]!r} is not expected; expected {', '.join((*required, *optional))}")
@@ -205,7 +209,7 @@ class _Reader:
         if item.valid_from is not None and item.valid_to is not None and item.valid_to < item.valid_from:
             self._refuse("validto is before validfrom")
         for key, values in item.attributes.items():
-            if len(orjson.dumps(values).decode()) > MAX_TEXT:
+            if _longest(values) > MAX_TEXT and len(orjson.dumps(values).decode()) > MAX_TEXT:
                 self._refuse(f"the values of key {key!r} are longer than {MAX_TEXT:,} characters")
         self.ready.append(item)
         self.count += 1
@@ -221,7 +225,7 @@ class _Reader:
 
     def _moment(self, item: XmlItem, name: str, text: str) -> None:
         try:
-            moment = moment_of(text, self.website)
+            moment = self.moment(text)
         except ValueError:
             self._refuse(f"{text[:40]!r}; expected a date or time like 2026-01-31T23:59:00")
         if name == "validfrom":
@@ -241,11 +245,12 @@ class _Reader:
 
     def _value(self, item: XmlItem, name: str, text: str) -> None:
         key, value = self._keyed(name, text)
-        if not re.fullmatch(KEY_PATTERN, key):
-            self._refuse(f"key {key[:40]!r}; expected 1 to 64 characters without ',', '&', '='")
-        self.keys.add(key)
-        if len(self.keys) > MAX_KEYS:
-            self._refuse(f"more than {MAX_KEYS} different keys in one document")
+        if key not in self.keys:
+            if not re.fullmatch(KEY_PATTERN, key):
+                self._refuse(f"key {key[:40]!r}; expected 1 to 64 characters without ',', '&', '='")
+            self.keys.add(key)
+            if len(self.keys) > MAX_KEYS:
+                self._refuse(f"more than {MAX_KEYS} different keys in one document")
         if value != "":
             item.attributes.setdefault(key, []).append(value)
 
@@ -271,3 +276,13 @@ class _Reader:
         if abs(number) >= NUMBER_BELOW:
             self._refuse(f"value {value[:40]!r} of type NUMERIC; expected a number below 2^53")
         return int(number) if number.is_integer() else number
+
+
+def _is_hint(key: str) -> bool:
+    """Whether an attribute only says where a schema is, which is allowed everywhere."""
+    return _SCHEMA_HINTS.fullmatch(key) is not None
+
+
+def _longest(values: Sequence[Value]) -> int:
+    """Return how many characters values have as JSON at most, without writing it."""
+    return sum(6 * len(one) + 3 if isinstance(one, str) else 32 for one in values) + 1

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from personalization_pipelines.content import xml_items
 from personalization_pipelines.content.queue import pending
 from personalization_pipelines.home import Home
 from serving import content
@@ -64,6 +65,21 @@ def test_a_body_that_is_too_large_is_413(shop: Installation, monkeypatch: pytest
     monkeypatch.setattr(content, "MAX_BODY_BYTES", 1000)
     assert post(shop, FULL).status_code == 413
     assert waiting(shop) == []
+
+
+def test_one_large_document_is_checked_at_a_time(shop: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "LARGE_BYTES", 100)
+    real, meanwhile = xml_items.check_xml_items, []
+
+    def check(*given: Any) -> Any:
+        monkeypatch.setattr(xml_items, "check_xml_items", real)
+        meanwhile.extend(post(shop, data).status_code for data in (FULL, item("")))
+        return real(*given)
+
+    monkeypatch.setattr(xml_items, "check_xml_items", check)
+    assert post(shop, FULL).status_code == 202
+    assert meanwhile == [503, 202]
+    assert post(shop, FULL).status_code == 202
 
 
 def test_a_disk_that_takes_nothing_is_503(shop: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
