@@ -28,14 +28,14 @@ from personalization_pipelines.content.read_files import FileFormat
 from personalization_pipelines.content.read_items import ITEM_SCHEMA, Incoming, price_digests, read_items
 from personalization_pipelines.content.report import GateRow, ImportReport
 from personalization_pipelines.content.verdicts import RejectsFile
-from personalization_pipelines.content.versions import VersionedTable
+from personalization_pipelines.content.versions import Version, VersionedTable
 from personalization_pipelines.errors import ImportRefused
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 
 Mode = Literal["full", "incremental"]
 
-__all__ = ["ITEM_SCHEMA", "catalogue_file", "import_items"]
+__all__ = ["ITEM_SCHEMA", "catalogue_file", "catalogue_versions", "import_items"]
 
 
 def catalogue_file(home: Home, website: Website, as_of: datetime) -> Path | None:
@@ -44,6 +44,12 @@ def catalogue_file(home: Home, website: Website, as_of: datetime) -> Path | None
     That is the newest version imported at or before `as_of`, else the oldest; None where nothing was imported.
     """
     return _catalogue(home, website).file(as_of)
+
+
+def catalogue_versions(home: Home, website: Website, as_of: datetime) -> tuple[Path, list[Version]]:
+    """Return the directory of the versions, and those up to a moment as `catalogue_file` sees it, oldest first."""
+    catalogue = _catalogue(home, website)
+    return catalogue.directory, catalogue.known(as_of)
 
 
 def import_items(

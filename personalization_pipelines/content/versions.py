@@ -50,9 +50,13 @@ class VersionedTable:
 
     def file(self, as_of: datetime) -> Path | None:
         """Return the newest version imported at or before `as_of`, else the oldest; None without any."""
-        versions = self.versions()
-        known = [one for one in versions if one.imported_at <= as_of] or versions[:1]
+        known = self.known(as_of)
         return self.directory / known[-1].file if known else None
+
+    def known(self, as_of: datetime) -> list[Version]:
+        """Return the versions imported at or before `as_of`, oldest first; the oldest alone where all came later."""
+        versions = self.versions()
+        return [one for one in versions if one.imported_at <= as_of] or versions[:1]
 
     def current(self) -> pa.Table:
         """Return the newest version's rows."""

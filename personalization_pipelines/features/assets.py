@@ -31,7 +31,12 @@ from personalization_pipelines.graph.plots import events_per_day
 from personalization_pipelines.quality import check_daily_share
 from personalization_pipelines.website import Website
 
-SOURCES = {"lake_events": ("events", None), "lake_items": ("content", "items"), "lake_users": ("content", "users")}
+SOURCES = {
+    "lake_events": ("events", None),
+    "lake_items": ("content", "items"),
+    "lake_prices": ("content", "items"),
+    "lake_users": ("content", "users"),
+}
 DAYS = "event_days"
 EVENTS, ROBOTS = "stg_events", "robots"
 
@@ -44,7 +49,7 @@ def build_assets(website: Website) -> list[dg.AssetsDefinition]:
 def dependency_keys(website: Website, name: str) -> list[dg.AssetKey]:
     """Return the asset keys a feature reads from, as its SQL says."""
     tables = sorted(dependencies(name))
-    keys = [key(website, *SOURCES[table]) for table in tables if table in SOURCES]
+    keys = list(dict.fromkeys(key(website, *SOURCES[table]) for table in tables if table in SOURCES))
     return keys + [key(website, "features", table) for table in tables if table in feature_names()]
 
 

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from personalization_pipelines.build import Build
 from personalization_pipelines.content.items import ITEM_SCHEMA, catalogue_file
+from personalization_pipelines.content.price_history import PRICE_SCHEMA, price_file
 from personalization_pipelines.content.users import USER_SCHEMA, users_file
 from personalization_pipelines.errors import ConfigurationError
 from personalization_pipelines.events.lake import event_files, lake_fingerprint
@@ -57,6 +58,7 @@ DAY_SCHEMA = pa.schema(
 SOURCES = {
     "lake_events": EVENT_SCHEMA,
     "lake_items": ITEM_SCHEMA,
+    "lake_prices": PRICE_SCHEMA,
     "lake_users": USER_SCHEMA,
     "build": BUILD_SCHEMA,
     "utc_days": DAY_SCHEMA,
@@ -71,6 +73,7 @@ class Inputs:
     items: Path | None
     users: Path | None
     lake: str
+    prices: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "events", tuple(sorted(set(self.events))))
@@ -82,7 +85,8 @@ class Inputs:
         # The text first: events that arrive in between are then read too early, never taken for already read.
         lake = lake_fingerprint(home, website)
         items, users = catalogue_file(home, website, build.as_of), users_file(home, website, build.as_of)
-        return cls(tuple(event_files(home, website)), items, users, lake)
+        prices = price_file(home, website, build.as_of)
+        return cls(tuple(event_files(home, website)), items, users, lake, prices)
 
 
 class Engine:
@@ -93,6 +97,7 @@ class Engine:
         self._connection = connection
         self._register("lake_events", inputs.events)
         self._register("lake_items", [inputs.items] if inputs.items else [])
+        self._register("lake_prices", [inputs.prices] if inputs.prices else [])
         self._register("lake_users", [inputs.users] if inputs.users else [])
         self.as_of = self._effective_as_of(build.as_of)
         self.values: dict[str, object] = {
@@ -260,7 +265,7 @@ def memory_limit() -> int:
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, directory: Path, inputs: Inputs) -> None:
-    files = [path for path in (*inputs.events, inputs.items, inputs.users) if path]
+    files = [path for path in (*inputs.events, inputs.items, inputs.prices, inputs.users) if path]
     spill = directory / ".spill"
     for setting, value in (
         ("temp_directory", quoted(spill)),

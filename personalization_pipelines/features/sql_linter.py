@@ -66,7 +66,7 @@ INSTEAD: dict[type[exp.Expr], str] = {
     exp.Lateral: "a join",
     exp.ILike: "lower(…) like …",
     exp.RegexpLike: "like, or substring and strpos: regular expressions differ between engines",
-    exp.ReadParquet: "a source: lake_events, lake_items, lake_users, build, utc_days",
+    exp.ReadParquet: "a source: lake_events, lake_items, lake_prices, lake_users, build, utc_days",
 }
 ANONYMOUS: dict[str, str] = {
     "hash": "the columns themselves: every engine hashes differently",

@@ -234,6 +234,8 @@ def _inputs(build: Build, engine: Engine, model: SqlModel) -> dict[str, object]:
                 found[table] = engine.inputs.lake
             case "lake_items":
                 found[table] = _sha256(engine.inputs.items) if engine.inputs.items else ""
+            case "lake_prices":
+                found[table] = _sha256(engine.inputs.prices) if engine.inputs.prices else ""
             case "lake_users":
                 found[table] = _sha256(engine.inputs.users) if engine.inputs.users else ""
             case "build":
