@@ -17,6 +17,7 @@ from personalization_pipelines import __version__
 from personalization_pipelines.events.rules import BATCH, RULES, Rule
 from serving import openapi_answers as answers
 from serving import openapi_content as content
+from serving import openapi_erasing as erasing
 from serving import openapi_parameters as parameters
 
 if TYPE_CHECKING:
@@ -61,14 +62,14 @@ def document() -> Value:
         paths[f"{prefix}/{{customer}}/{BATCH}"] = _batch(prefix)
     for ending in ("", ".json", ".jsonp"):
         paths[f"/api/v2/{{customer}}/{{user}}/{{scenario}}{ending}"] = _recommendations(ending)
-    paths |= content.paths()
+    paths |= content.paths() | erasing.paths()
     for path, answer in answers.PAGES.items():
         operation = {"operationId": path.strip("/"), "tags": ["service"], "responses": answer}
         paths[path] = {"get": operation}
     return {
         "openapi": "3.1.0",
         "info": {"title": "personalization-pipelines", "version": __version__, "description": _ABOUT},
-        "tags": [{"name": name} for name in ("tracking", "recommendations", "content", "service")],
+        "tags": [{"name": name} for name in ("tracking", "recommendations", "content", "users", "service")],
         "paths": paths,
         "components": {
             "schemas": answers.COMPONENTS,
