@@ -48,10 +48,16 @@ def _items(website: Website) -> dg.AssetsDefinition:
             for source in () if build.rebuild else website.content.sources:
                 if files := expand_files(build.home, source.files):
                     import_items(
-                        build.home, website, files, mapping=source.mapping, mode=source.mode, format=source.format
+                        build.home,
+                        website,
+                        files,
+                        mapping=source.mapping,
+                        mode=source.mode,
+                        format=source.format,
+                        now=build.as_of,  # so that this build sees them
                     )
             if not build.rebuild:
-                apply_changes(build.home, website, now=build.as_of)  # so that this build sees them
+                apply_changes(build.home, website, now=build.as_of)
             return _result(
                 build.home, website, build.as_of, catalogue_file, "items", ITEM_COLUMNS, _sources(build.home, website)
             )

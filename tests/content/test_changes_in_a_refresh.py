@@ -16,6 +16,7 @@ from personalization_pipelines.content.queue import enqueue, pending
 from personalization_pipelines.graph.parts import installation
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
+from tests.conftest import make_website
 from tests.content.files import write
 
 
@@ -33,3 +34,16 @@ def test_a_refresh_applies_what_waits_and_shows_it(home: Home, shop: Website, tm
     assert file is not None
     assert pq.read_table(file)["price_minor"].to_pylist() == [100, 1245]
     assert pending(home, shop) == []
+
+
+def test_a_source_that_changed_is_in_the_catalogue_of_the_very_build_that_fetched_it(home: Home) -> None:
+    site = make_website(content={"sources": [{"files": "data/*.csv", "format": "csv"}]})
+    items, rows = build_assets(site)[0], []
+    for count in (1, 2):
+        (home.root / "data").mkdir(exist_ok=True)
+        write(home.root / "data", "a.csv", [{"item_id": number} for number in range(1, count + 1)])
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = dg.materialize([items], instance=instance, resources={"installation": installation(home)})
+            (shown,) = result.asset_materializations_for_node(items.node_def.name)
+        rows.append(shown.metadata["dagster/row_count"].value)
+    assert rows == [1, 2]
