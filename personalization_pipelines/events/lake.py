@@ -62,7 +62,7 @@ def ingest(
     """
     disk, lake = disk or Disk(), home.lake(website.name)
     with locked(lake, disk, patience):
-        manifest, forgotten = remove_strays(lake, read_manifest(lake), disk), Forgotten(home, website.name)
+        manifest, forgotten = remove_strays(lake, read_manifest(lake), disk), Forgotten(home, website.name) or None
         ingestion = Ingestion(lake, website.name, manifest, disk, commit_rows, forgotten)
         for span in Tail(home.log).unread(ingestion.positions(), SPAN_RECORDS):
             if span.segment.sealed or include_open:

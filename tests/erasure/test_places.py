@@ -154,12 +154,21 @@ def test_attributes_of_before_go_from_every_version_and_new_ones_stay(
     )
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def live_home(request: pytest.FixtureRequest, home: Home) -> Home:
+    """An installation with each kind of live store."""
+    return home if request.param == "sqlite" else Home(home.root, str(request.getfixturevalue("postgres_url")))
+
+
 @pytest.mark.parametrize("first", [True, False], ids=["before the log is followed", "after"])
-def test_the_live_store_forgets_whatever_is_followed_first(home: Home, first: bool) -> None:
+def test_the_live_store_forgets_whatever_is_followed_first(live_home: Home, shop: Website, first: bool) -> None:
+    home = live_home
     write(home, ("click", "ann", "1"), ("login", "ann", "bob"), ("click", "bob", "2"))
     if not first:
         follow(home)
     bury(home, "shop", [visitor(home, "ann")])
+    apply_tombstones(home, shop)  # with no server running this is the follower
+    assert LIVE in receipts(home, shop)[0].clean
     follow(home)
     reader = LiveReader(home.live_database, deadline=5.0)
     assert reader.history("shop", visitor(home, "ann")) == []
