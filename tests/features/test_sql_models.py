@@ -174,7 +174,7 @@ def test_reports_count_rows_and_show_the_first_ones(build: Build, lake: Inputs) 
     assert reports["item_categories"].preview[0] == {"item_type": 1, "item": "1", "category": "/A"}
 
 
-def test_a_preview_never_shows_users_or_what_they_said_of_themselves(build: Build, lake: Inputs, tmp_path: Path) -> None:
+def test_a_preview_shows_neither_users_nor_what_they_said(build: Build, lake: Inputs, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     from personalization_pipelines.content.users import USER_SCHEMA
