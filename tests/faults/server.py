@@ -104,10 +104,16 @@ class Server:
         return worker
 
     def workers(self) -> list[int]:
-        """The process ids of the workers: the children with the same command line as the server."""
+        """The process ids of the workers: the children with the server's command line; it listens before they start."""
         assert self._process
-        mine = _command_line(self._process.pid)
-        return [child for child in self._children() if _command_line(child) == mine]
+        mine, found = _command_line(self._process.pid), []
+
+        def look() -> bool:
+            found[:] = [child for child in self._children() if _command_line(child) == mine]
+            return len(found) == self._workers
+
+        wait_for(look, 20)
+        return found
 
     def follower(self) -> int:
         """The process id of the follower; it is waited for, for the server starts it last."""
