@@ -17,7 +17,7 @@ import msgspec
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, NotFound, ServiceUnavailable
 
-from personalization_pipelines.content.queue import enqueue, pending
+from personalization_pipelines.content.queue import DELETE_ITEM, ITEMS_XML, Deletion, enqueue, pending
 from personalization_pipelines.errors import ImportRefused, NotBuiltYet
 from personalization_pipelines.identifiers import parse_item_type
 from personalization_pipelines.scenarios.published_items import ALWAYS, Items
@@ -29,8 +29,6 @@ from serving.websites import ServedWebsite
 
 MAX_BODY_BYTES = 64 << 20
 LARGE_BYTES = 1 << 20
-ITEMS_XML = "items_xml"
-DELETE_ITEM = "delete_item"
 XML = "application/xml; charset=utf-8"
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -107,7 +105,7 @@ class _Content:
         language = self._language()
         if _found(served, number, name)[0] is None and not self._waiting(served.website):
             raise NotFound(f"item {name!r} of type {number} is not published: compare type and id.")
-        gone = {"item_type": number, "item": name, "language": language}
+        gone = Deletion(number, name, language)
         return self._queued(served.website, DELETE_ITEM, msgspec.json.encode(gone), f"DELETE of item {number}/{name}")
 
     def _website(self, customer: str) -> ServedWebsite:

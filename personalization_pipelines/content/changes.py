@@ -7,7 +7,6 @@ refresh knows whether the catalogue has it: then only the row and the removal fr
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -19,21 +18,18 @@ import msgspec
 import pyarrow as pa
 
 from personalization_pipelines.content.import_history import ImportRow, is_recorded, record_import
+from personalization_pipelines.content.items import catalogue
 from personalization_pipelines.content.merging import Changes, merge_items
-from personalization_pipelines.content.queue import Change, done, pending, reject
+from personalization_pipelines.content.queue import DELETE_ITEM, ITEMS_XML, Change, Deletion, done, pending, reject
 from personalization_pipelines.content.read_items import ITEM_SCHEMA
-from personalization_pipelines.content.versions import VersionedTable
 from personalization_pipelines.content.xml_grammar import XmlItem
 from personalization_pipelines.content.xml_items import read_xml_items
+from personalization_pipelines.durable import write_durably
 from personalization_pipelines.errors import CorruptData, PermanentError
 from personalization_pipelines.fingerprint import fingerprint
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 
-ITEMS_XML = "items_xml"
-"""The kind of a queued document of items: they are added, or replace those of the same type, id and language."""
-DELETE_ITEM = "delete_item"
-"""The kind of a queued deletion: a `Deletion` as JSON."""
 JOURNAL = "applying.json"
 MAX_BYTES = 256 << 20
 """Bytes of the documents of one import."""
@@ -41,14 +37,6 @@ ROWS = 10_000
 
 _INCOMING = pa.schema([field for field in ITEM_SCHEMA if field.name != "first_seen"])
 _KEY = pa.schema([(name, ITEM_SCHEMA.field(name).type) for name in ("item_type", "item", "language")])
-
-
-class Deletion(msgspec.Struct, frozen=True):
-    """An item that goes: in one language, or (None) in all."""
-
-    item_type: int
-    item: str
-    language: str | None = None
 
 
 def apply_changes(home: Home, website: Website, *, now: datetime | None = None) -> list[ImportRow]:
@@ -66,11 +54,6 @@ def apply_changes(home: Home, website: Website, *, now: datetime | None = None) 
         caught_up = _catch_up(home, website, journal, waiting)
         waiting = [one for one in waiting if one.id not in caught_up]
         return [row for batch in _batches(waiting) for row in _apply(home, website, batch, journal, moment)]
-
-
-def catalogue(home: Home, website: Website) -> VersionedTable:
-    """Return the catalogue with its versions (the one that `items.py` imports files into)."""
-    return VersionedTable(home.lake(website.name) / "items", ITEM_SCHEMA)
 
 
 def _batches(waiting: Sequence[Change]) -> Iterator[list[Change]]:
@@ -141,17 +124,7 @@ def _finish(changes: Sequence[Change], journal: Path) -> None:
 
 
 def _write_journal(journal: Path, row: ImportRow) -> None:
-    temporary = journal.with_name(f".{journal.name}.new")
-    with temporary.open("wb") as file:
-        file.write(msgspec.json.encode(row))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(journal)
-    descriptor = os.open(journal.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_durably(journal, msgspec.json.encode(row))
 
 
 def _row(good: Sequence[Change], incoming: pa.Table, changes: Changes, moment: datetime, began: float) -> ImportRow:

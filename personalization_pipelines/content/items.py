@@ -35,7 +35,7 @@ from personalization_pipelines.website import Website
 
 Mode = Literal["full", "incremental"]
 
-__all__ = ["ITEM_SCHEMA", "catalogue_file", "catalogue_versions", "import_items"]
+__all__ = ["ITEM_SCHEMA", "catalogue", "catalogue_file", "catalogue_versions", "import_items"]
 
 
 def catalogue_file(home: Home, website: Website, as_of: datetime) -> Path | None:
@@ -43,13 +43,13 @@ def catalogue_file(home: Home, website: Website, as_of: datetime) -> Path | None
 
     That is the newest version imported at or before `as_of`, else the oldest; None where nothing was imported.
     """
-    return _catalogue(home, website).file(as_of)
+    return catalogue(home, website).file(as_of)
 
 
 def catalogue_versions(home: Home, website: Website, as_of: datetime) -> tuple[Path, list[Version]]:
     """Return the directory of the versions, and those up to a moment as `catalogue_file` sees it, oldest first."""
-    catalogue = _catalogue(home, website)
-    return catalogue.directory, catalogue.known(as_of)
+    table = catalogue(home, website)
+    return table.directory, table.known(as_of)
 
 
 def import_items(
@@ -74,19 +74,20 @@ def import_items(
     """
     with (
         opened("items", home, website, files, mapping, now, progress, format) as job,
-        _catalogue(home, website).locked(),
+        catalogue(home, website).locked(),
     ):
         return _import(job, mode, force)
 
 
-def _catalogue(home: Home, website: Website) -> VersionedTable:
+def catalogue(home: Home, website: Website) -> VersionedTable:
+    """Return the catalogue with all its versions."""
     return VersionedTable(home.lake(website.name) / "items", ITEM_SCHEMA)
 
 
 def _import(job: Job, mode: Mode, force: bool) -> ImportReport:
-    began, catalogue = time.monotonic(), _catalogue(job.home, job.website)
+    began, versioned = time.monotonic(), catalogue(job.home, job.website)
     import_id = job.import_id(*job.digests, mode=mode, prices=price_digests(job))
-    versions = catalogue.versions()
+    versions = versioned.versions()
     if versions and versions[-1].import_id == import_id:
         return _report(job, import_id, began, None, None, None, already_imported=True)
     job.known["transaction"] = import_id
@@ -97,13 +98,13 @@ def _import(job: Job, mode: Mode, force: bool) -> ImportReport:
         raise ImportRefused(
             f"{job.sources[0].path}: no item could be taken of {incoming.rows:,} rows; {incoming.why()}"
         )
-    changes = merge_items(catalogue, incoming.items, mode == "full", job.now.replace(tzinfo=None))
+    changes = merge_items(versioned, incoming.items, mode == "full", job.now.replace(tzinfo=None))
     gates = judge_items(job.website, job.mapping.rules, incoming, changes)
     job.known["gates"] = gates
     if not force:
         require(job.website, gates)
     if changes.any or not versions:
-        catalogue.add(changes.table, import_id, job.now)
+        versioned.add(changes.table, import_id, job.now)
     else:
         incoming.notes.append("the catalogue held exactly these items already")
     report = _report(job, import_id, began, incoming, changes, rejects.written, gates)

@@ -8,7 +8,6 @@ not be applied goes to `changes/rejected/`, with the reason beside it.
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 import time
@@ -20,11 +19,16 @@ from typing import BinaryIO
 
 import msgspec
 
+from personalization_pipelines.durable import sync, write_durably
 from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 
 MAX_NAME = 200
+ITEMS_XML = "items_xml"
+"""The kind of a queued document of items: they are added, or replace those of the same type, id and language."""
+DELETE_ITEM = "delete_item"
+"""The kind of a queued deletion: a `Deletion` as JSON."""
 ABANDONED_SECONDS = 3600.0
 """A temporary file this old was left by a process that died."""
 
@@ -32,6 +36,14 @@ _FILE = re.compile(r"([0-9]{20}-[0-9a-f]{32})\.([a-z][a-z_]{0,31})")
 _KIND = re.compile(r"[a-z][a-z_]{0,31}")
 _lock = threading.Lock()
 _last = 0
+
+
+class Deletion(msgspec.Struct, frozen=True):
+    """An item that goes: in one language, or (None) in all."""
+
+    item_type: int
+    item: str
+    language: str | None = None
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -73,7 +85,7 @@ def enqueue(home: Home, website: Website, kind: str, body: bytes, *, name: str) 
     directory.mkdir(parents=True, exist_ok=True)
     change_id = f"{_moment():020d}-{uuid.uuid4().hex}"
     header = msgspec.json.encode(_Header(name[:MAX_NAME]))
-    _write(directory / f"{change_id}.{kind}", header + b"\n", body)
+    write_durably(directory / f"{change_id}.{kind}", header, b"\n", body)
     return change_id
 
 
@@ -89,18 +101,18 @@ def pending(home: Home, website: Website) -> list[Change]:
 def done(change: Change) -> None:
     """Remove a change whose import is committed; removing it twice is no error."""
     change.path.unlink(missing_ok=True)
-    _sync(change.path.parent)
+    sync(change.path.parent)
 
 
 def reject(change: Change, reason: str) -> Path:
     """Move a change that can not be applied to `rejected/`, with its reason in a text file; return its new place."""
     directory = change.path.parent / "rejected"
     directory.mkdir(exist_ok=True)
-    _write(directory / f"{change.path.name}.reason", reason.encode(), b"\n")
+    write_durably(directory / f"{change.path.name}.reason", reason.encode(), b"\n")
     place = directory / change.path.name
     change.path.replace(place)
-    _sync(directory)
-    _sync(change.path.parent)
+    sync(directory)
+    sync(change.path.parent)
     return place
 
 
@@ -127,29 +139,7 @@ def _read(path: Path) -> Change:
     return Change(change_id, kind, header.name, moment, path)
 
 
-def _write(path: Path, *parts: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.writelines(parts)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
-
-
 def _remove_abandoned(directory: Path) -> None:
     for path in directory.glob(".*.tmp"):
         if path.stat().st_mtime < time.time() - ABANDONED_SECONDS:
             path.unlink(missing_ok=True)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,6 +17,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from personalization_pipelines.durable import sync as _sync
 from personalization_pipelines.errors import Busy, CorruptData
 
 MANIFEST = "manifest.json"
@@ -106,11 +107,3 @@ class VersionedTable:
 
 def _rename(old: Path, new: Path) -> None:
     old.replace(new)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

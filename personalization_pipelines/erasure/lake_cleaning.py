@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from personalization_pipelines.content.users import USER_SCHEMA
 from personalization_pipelines.content.versions import MANIFEST, Version, VersionedTable
-from personalization_pipelines.erasure.tombstones import Forgotten, named_in, write_durably
+from personalization_pipelines.durable import write_durably
+from personalization_pipelines.erasure.tombstones import Forgotten, named_in
 from personalization_pipelines.events.manifest import (
     EVENTS,
     QUARANTINE,

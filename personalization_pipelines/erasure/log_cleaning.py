@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from personalization_pipelines.erasure.tombstones import BLANK, Forgotten, named_in, write_durably
+from personalization_pipelines.durable import write_durably
+from personalization_pipelines.erasure.tombstones import BLANK, Forgotten, named_in
 from personalization_pipelines.errors import Busy
 from personalization_pipelines.events.segments import HEADER, Damage, Segment, read_everything, repair, segments
 from personalization_pipelines.home import Home

@@ -10,7 +10,6 @@ The server and the follower import this: no pyarrow, no duckdb.
 
 from __future__ import annotations
 
-import os
 import re
 import time
 import uuid
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from personalization_pipelines.durable import sync, write_durably
 from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.home import Home
 from personalization_pipelines.keyed_hash import KeyedHash
@@ -50,7 +50,7 @@ def bury(home: Home, website: str, visitors: Sequence[str]) -> list[Tombstone]:
     if not place.is_dir():
         place.mkdir(parents=True, exist_ok=True)
         for parent in (place.parent, place.parent.parent, home.root):
-            _sync(parent)
+            sync(parent)
     now, made = time.time_ns() // 1000, []
     for visitor in visitors:
         stone = Tombstone(f"{now:020d}-{uuid.uuid4().hex}", hashed.digest(visitor.encode()).hex(), now)
@@ -123,18 +123,6 @@ def named_in(data: bytes) -> Iterator[str]:
         yield found[1].decode()
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a whole file (readable by its owner alone), under its name at once; return when both are on the disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    _sync(path.parent)
-
-
 def _read(path: Path) -> Tombstone:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Tombstone)
@@ -144,11 +132,3 @@ def _read(path: Path) -> Tombstone:
 
 def _hash_of(home: Home, website: str) -> KeyedHash:
     return KeyedHash(home.key, b"erasure\0" + website.encode() + b"\0")
-
-
-def _sync(place: Path) -> None:
-    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from personalization_pipelines.durable import sync
 from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.models.artifact_check import check_lists, check_starts, require
 from personalization_pipelines.models.base import Lists, Neighbours, Ranking
@@ -78,7 +79,7 @@ def save_model(directory: Path, artifact: ModelArtifact) -> Path:
         partial.rename(final)
     _write_durably(directory / f".{CURRENT}-{os.getpid()}", artifact.build_id.encode() + b"\n")
     (directory / f".{CURRENT}-{os.getpid()}").replace(directory / CURRENT)
-    _sync(directory)
+    sync(directory)
     _drop_old(directory, artifact.build_id)
     return final
 
@@ -155,7 +156,7 @@ def _write_files(directory: Path, artifact: ModelArtifact) -> None:
     head["checksum"] = _checksum(head)
     text = json.dumps(head, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False)
     _write_durably(directory / "model.json", text.encode() + b"\n")
-    _sync(directory)
+    sync(directory)
 
 
 def _write_array(path: Path, name: str, array: NDArray[Any]) -> dict[str, Any]:
@@ -264,11 +265,3 @@ def _write_durably(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from personalization_pipelines.content import changes
-from personalization_pipelines.content.changes import DELETE_ITEM, ITEMS_XML, JOURNAL, apply_changes
+from personalization_pipelines.content.changes import JOURNAL, apply_changes
 from personalization_pipelines.content.import_history import import_history
 from personalization_pipelines.content.items import catalogue_file, import_items
-from personalization_pipelines.content.queue import enqueue, pending
+from personalization_pipelines.content.queue import DELETE_ITEM, ITEMS_XML, enqueue, pending
 from personalization_pipelines.content.versions import VersionedTable
 from personalization_pipelines.errors import Busy
 from personalization_pipelines.home import Home

@@ -9,10 +9,9 @@ import dagster as dg
 import pyarrow.parquet as pq
 
 from personalization_pipelines.content.assets import build_assets
-from personalization_pipelines.content.changes import ITEMS_XML
 from personalization_pipelines.content.imports import import_items
 from personalization_pipelines.content.items import catalogue_file
-from personalization_pipelines.content.queue import enqueue, pending
+from personalization_pipelines.content.queue import ITEMS_XML, enqueue, pending
 from personalization_pipelines.graph.parts import installation
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
