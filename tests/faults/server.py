@@ -88,7 +88,7 @@ class Server:
         assert self._process
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(20)
-        wait_for(lambda: not self._living(), 20)
+        wait_for(lambda: not self._living() and not self._is_open(), 20)
 
     def terminate(self) -> float:
         """Ask the server to stop; return the seconds it took."""
@@ -106,10 +106,11 @@ class Server:
     def workers(self) -> list[int]:
         """The process ids of the workers: the children with the server's command line; it listens before they start."""
         assert self._process
-        mine, found = _command_line(self._process.pid), []
+        server, found = self._process.pid, list[int]()
 
         def look() -> bool:
-            found[:] = [child for child in self._children() if _command_line(child) == mine]
+            mine = _command_line(server)  # empty for a moment after the server's process was made
+            found[:] = [child for child in self._children() if mine and _command_line(child) == mine]
             return len(found) == self._workers
 
         wait_for(look, 20)
@@ -144,6 +145,10 @@ class Server:
 
     def _listens(self) -> bool:
         assert self._process and self._process.poll() is None, self.log.read_text()
+        return self._is_open()
+
+    def _is_open(self) -> bool:
+        """Whether the port is listened on; a killed server's is for as long as the last of its threads takes to end."""
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
