@@ -67,7 +67,7 @@ def check_rejected(accepted: int, rejected: int, max_rejected: float) -> CheckRe
 def check_daily_share(events: Mapping[date, int], today: date, min_daily_share: float) -> CheckReport:
     """Return whether yesterday, the last full day, had its share of the usual day (`quality.events.min_daily_share`).
 
-    `events`: events by day in the website's time zone; a day that is absent had none. The usual day is the
+    `events`: tracked events by day in the website's time zone; a day that is absent had none. The usual day is the
     median of all full days from the first to the day before yesterday. With fewer than 7 of them nothing can
     be called usual: the report passes and says so.
     """
@@ -75,10 +75,13 @@ def check_daily_share(events: Mapping[date, int], today: date, min_daily_share: 
     first = min(events, default=today)
     before = [events.get(first + timedelta(days=number), 0) for number in range((yesterday - first).days)]
     if len(before) < LEAST_DAYS:
-        note = f"{len(before)} full days before yesterday; the daily share is compared from {LEAST_DAYS} on"
+        note = f"{len(before)} tracked days before yesterday; the daily share is compared from {LEAST_DAYS} on"
         return CheckReport("events", (CheckRow(rule, "day", True, 0),), note)
     usual, seen = statistics.median(before), events.get(yesterday, 0)
-    shown = f"{seen:,} events on {yesterday}, {usual:,.0f} on the median day, {min_daily_share:.0%} demanded"
+    shown = (
+        f"{seen:,} tracked events on {yesterday}, {usual:,.0f} on the median day, {min_daily_share:.0%} demanded; look "
+        "whether the website still sends them, or lower `quality: {events: {min_daily_share: …}}`"
+    )
     ok = seen >= min_daily_share * usual
     return CheckReport("events", (CheckRow(rule, "day", ok, 0 if ok else 1, (shown,)),))
 

@@ -62,7 +62,8 @@ def refresh(
             )
     finally:
         announce.reset(token)
-    failures = tuple(_sentence(event) for event in result.all_events if event.is_step_failure)
+    failed = _failed_checks(result)
+    failures = tuple(_sentence(event, failed) for event in result.all_events if event.is_step_failure)
     if not result.success and not failures:
         failures = ("a blocking check failed: see the run in Dagit",)
     return RefreshReport(website.name, result.run_id, len(result.get_step_success_events()), failures)
@@ -127,11 +128,25 @@ def _selection(definitions: dg.Definitions, website: Website, model: str) -> lis
     return sorted(wanted.resolve(graph))
 
 
-def _sentence(event: dg.DagsterEvent) -> str:
+def _failed_checks(result: dg.ExecuteInProcessResult) -> dict[str | None, str]:
+    """Return what the failed checks of each step said."""
+    said: dict[str | None, list[str]] = {}
+    for event in result.all_events:
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            found = event.asset_check_evaluation_data
+            if not found.passed:
+                asset = found.asset_key.to_user_string()
+                said.setdefault(event.step_key, []).append(f"{asset}, check {found.check_name}: {found.description}")
+    return {step: "\n".join(sentences) for step, sentences in said.items()}
+
+
+def _sentence(event: dg.DagsterEvent, failed_checks: dict[str | None, str]) -> str:
     error = event.step_failure_data.error
     failure = event.step_failure_data.user_failure_data
     if failure and failure.description:
         return f"{event.step_key}: {failure.description}"
+    if error and error.cls_name == "DagsterAssetCheckFailedError" and event.step_key in failed_checks:
+        return failed_checks[event.step_key]
     cause = error
     while cause and cause.cause:
         cause = cause.cause

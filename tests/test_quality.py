@@ -193,4 +193,4 @@ def test_days_without_any_event_count_as_zero_and_today_does_not_count() -> None
 
 def test_a_young_website_passes_and_the_report_says_why() -> None:
     report = check_daily_share(days(1, 2, 3), TODAY, 0.3)
-    assert report.note == "2 full days before yesterday; the daily share is compared from 7 on"
+    assert report.note == "2 tracked days before yesterday; the daily share is compared from 7 on"

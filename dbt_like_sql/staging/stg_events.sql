@@ -36,6 +36,8 @@ select
     lake_events.quantity,
     lake_events.percentage,
     lake_events.verified,
+    -- As it happened, not imported and not signed for later: only of that can a day be missing.
+    lake_events.time = lake_events.received_at as tracked,
     case when owners.target is null then '' else lake_events.visitor end as source_visitor
 from lake_events
 cross join build

@@ -92,15 +92,16 @@ def _asset(website: Website, name: str) -> dg.AssetsDefinition:
 def _checks(website: Website, name: str) -> list[dg.AssetCheckSpec]:
     table, share = key(website, "features", name), website.quality.events.min_daily_share
     contract = f"The contract of `{name}` in contracts.yml: columns, types, keys, ranges (Great Expectations)."
-    daily_share = f"Yesterday brought at least {share:.0%} of the median day's events (`quality.events`)."
+    daily_share = f"The tracker received at least {share:.0%} of the median day's events yesterday (`quality.events`)."
     checks = [blocking_check(table, "contract", contract)]
     return [*checks, blocking_check(table, "daily_share", daily_share)] if name == DAYS else checks
 
 
 def _days(build: Build) -> tuple[list[dg.AssetCheckResult], dict[str, dg.MetadataValue]]:
-    totals = _totals(load_feature(build, DAYS).to_pylist())
-    gate = check_daily_share(totals, build.day, build.website.quality.events.min_daily_share)
-    return [check_result(gate, "daily_share")], _plot(totals, build.website)
+    rows = load_feature(build, DAYS).to_pylist()
+    tracked = {day: count for day, count in _totals(rows, "tracked").items() if count}
+    gate = check_daily_share(tracked, build.day, build.website.quality.events.min_daily_share)
+    return [check_result(gate, "daily_share")], _plot(_totals(rows, "events"), build.website)
 
 
 def _robots(build: Build) -> dict[str, int]:
@@ -111,10 +112,10 @@ def _robots(build: Build) -> dict[str, int]:
     return {"robots by user agent": by_agent, "robots by rate": by_rate}
 
 
-def _totals(rows: list[dict[str, Any]]) -> dict[date, int]:
+def _totals(rows: list[dict[str, Any]], column: str) -> dict[date, int]:
     totals: dict[date, int] = {}
     for row in rows:
-        totals[row["day"]] = totals.get(row["day"], 0) + row["events"]
+        totals[row["day"]] = totals.get(row["day"], 0) + row[column]
     return totals
 
 

@@ -67,6 +67,7 @@ def test_what_is_published_hangs_on_every_model_of_every_scenario(graph: dg.Defi
 
     upstream = above("shop/publication")
     assert {"shop/models/for_you", "shop/models/top_bought", "shop/models/never", "shop/events"} <= upstream
+    assert "shop/features/event_days" in upstream, "nothing is published past its gate"
 
 
 def test_every_check_blocks(graph: dg.Definitions) -> None:

@@ -16,3 +16,12 @@ insert into lake_events (record_id, time, event, verified) values
     ('d', '2026-03-01 12:00', 'click', null);
 select event, events, unverified from event_days;
 values ('click', 1, 0), ('clickrecommended', 3, 2);
+
+-- case: what the tracker received as it happened is counted apart from imports and signed events of the past
+insert into lake_events (record_id, received_at, time, event) values
+    ('a', '2026-03-01 10:00', '2026-03-01 10:00', 'click'),
+    ('b', '2026-03-01 11:00', '2026-03-01 11:00', 'click'),
+    ('c', '2026-03-02 12:00', '2026-03-01 12:00', 'click'),
+    ('d', '2026-03-02 12:00', '2026-03-01 12:00', 'buy');
+select event, events, tracked from event_days;
+values ('buy', 1, 0), ('click', 3, 2);
