@@ -9,6 +9,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from personalization_pipelines.build import Build
 from personalization_pipelines.home import Home
 from personalization_pipelines.refresh import RefreshReport, refresh, step_count
 from personalization_pipelines.website import Website
@@ -37,7 +38,7 @@ def _build(
         report = refresh(home, website, as_of=moment, select=select, on_step=on_step)
     seconds = perf_counter() - began
     if report.ok:
-        console.print(f"[green]✓[/] {website.name}: {report.steps} steps in {seconds:.1f} s{_where(home, website)}")
+        console.print(f"[green]✓[/] {website.name}: {report.steps} steps in {seconds:.1f} s, {_where(home, website, moment)}")
     for failure in report.failures:
         console.print(f"✗ {website.name}: {failure}", style="red", markup=False)
     if report.failures:
@@ -45,8 +46,10 @@ def _build(
     return report
 
 
-def _where(home: Home, website: Website) -> str:
+def _where(home: Home, website: Website, moment: datetime | None) -> str:
+    if moment:
+        return f"rebuilt in {Build(home, website, moment, rebuild=True).root}; what serves is as it was"
     from personalization_pipelines.scenarios.publication import current
 
     directory = current(home, website)
-    return f", publication {directory.name}" if directory else ", no publication yet"
+    return f"publication {directory.name}" if directory else "no publication yet"
