@@ -38,7 +38,9 @@ def _build(
         report = refresh(home, website, as_of=moment, select=select, on_step=on_step)
     seconds = perf_counter() - began
     if report.ok:
-        console.print(f"[green]✓[/] {website.name}: {report.steps} steps in {seconds:.1f} s, {_where(home, website, moment)}")
+        console.print(
+            f"[green]✓[/] {website.name}: {report.steps} steps in {seconds:.1f} s, {_where(home, website, moment)}"
+        )
     for failure in report.failures:
         console.print(f"✗ {website.name}: {failure}", style="red", markup=False)
     if report.failures:

@@ -86,8 +86,8 @@ def test_events_publications_and_viewers_while_the_clock_jumps(
     assert found.harm == (0, 0, 0, 0)
     assert found.acknowledged > 500
     assert len({segment.writer for segment in segments(home.log)}) == len(STARTS)
-    assert slowest < 3
-    assert switched < 3
+    assert slowest < 10
+    assert switched < 10
 
 
 def slowest_after_jumps(worker: Worker, clock: Clock, user: str) -> Iterator[float]:
@@ -161,7 +161,7 @@ def test_segments_are_sealed_by_the_time_that_passes_not_by_the_clock(
     with capsys.disabled():
         print(f"\n{len(sealed)} segments of 0.5 s in {seconds:.0f} s of jumps: {done}")
     assert 5 <= len(sealed) <= seconds / 0.5 + 2
-    assert done["idle"] < 2
+    assert done["idle"] < 10
     assert done["cpu"] < seconds / 2
 
 

