@@ -199,13 +199,15 @@ def demo(port: int, build_only: bool) -> None:
 @click.option("--user", default="nobody", show_default=True)
 @click.option("--context", default="", help="Item ids, comma-separated, or history codes such as BASKET.")
 @click.option("--count", default=10, show_default=True, type=click.IntRange(1, 50))
+@click.option("--lang", default="", help="Only items that exist in this language.")
 @click.option("--explain", is_flag=True, help="Say for each item why it is there.")
-def recommend(website: str, scenario: str, user: str, context: str, count: int, explain: bool) -> None:
+def recommend(website: str, scenario: str, user: str, context: str, count: int, lang: str, explain: bool) -> None:
     """Answer a question from the current publication, as the server would."""
     from serving.preview import answer_json
 
     home = Home.from_environment()
-    click.echo(answer_json(home, _website(home, website), scenario, user, context, count=count, explain=explain))
+    site = _website(home, website)
+    click.echo(answer_json(home, site, scenario, user, context, count=count, explain=explain, language=lang))
 
 
 @command(main)

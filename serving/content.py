@@ -18,7 +18,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, NotFound, ServiceUnavailable
 
 from personalization_pipelines.content.queue import DELETE_ITEM, ITEMS_XML, Deletion, enqueue, pending
-from personalization_pipelines.errors import ImportRefused, NotBuiltYet
+from personalization_pipelines.errors import ImportRefused
 from personalization_pipelines.identifiers import parse_item_type
 from personalization_pipelines.scenarios.published_items import ALWAYS, Items
 from personalization_pipelines.website import Website
@@ -78,24 +78,24 @@ class _Content:
         from personalization_pipelines.content.xml_grammar import XmlItem
 
         served, number, name = self._asked(customer, type, item)
-        language = self._language()
-        if language is not None and served.website.languages != [language]:
-            raise NotBuiltYet(f"lang {language[:40]!r}: items of one of several languages are not built yet.")
+        language = self._language() or ""
         items, row = _found(served, number, name)
-        if items is None:
+        if items is None or (language and not items.exist_in(language)[row]):
+            where = f" in the language {language}" if language else ""
             raise NotFound(
-                f"item {name!r} of type {number} is not published: compare type and id, or wait for a build."
+                f"item {name!r} of type {number} is not published{where}: compare type and id, or wait for a build."
             )
         price, currency = int(items.price_minor[row]), served.website.currency
         made = XmlItem(
             number,
             name,
+            items.languages.of(row, language) if items.languages else "",
             price_minor=None if price < 0 else price,
             currency="" if price < 0 else currency,
             valid_from=None if items.valid_from[row] == ALWAYS.min else int(items.valid_from[row]),
             valid_to=None if items.valid_to[row] == ALWAYS.max else int(items.valid_to[row]),
             categories=items.paths(row),
-            attributes=items.attributes(row),
+            attributes=items.attributes(row, language),
         )
         return Response(write_xml_items([made], served.website), content_type=XML, headers=NO_STORE)
 
@@ -122,6 +122,7 @@ class _Content:
         return served, parse_item_type(kind), served.website.item_id(item)
 
     def _language(self) -> str | None:
+        """Return the language that the request names, also one that the website's file does not."""
         from personalization_pipelines.events.rules import read_language
 
         given = parse_parameters(request.environ, 0).get("lang")

@@ -1,6 +1,6 @@
 """Which candidates may not be shown, in the order of the specification (spec: scenarios, filters 1 to 4 and 8).
 
-1. not valid now, on a blacklist, blacklisted by the visitor, another output type; 2. context items;
+1. not valid now, on a blacklist, blacklisted by the visitor, another language, another output type; 2. context items;
 3. already consumed, already bought or owned; 4. categories; 8. shown too often in this session. Other filters are
 refused when the website's file is loaded, so none is ignored here.
 """
@@ -20,6 +20,7 @@ NAMES = (
     "already consumed", "already bought", "excluded categories", "categories of context items",
     "repeated shows",
 )  # fmt: skip
+LANGUAGE = "language"
 
 _BOUGHT = Flags.of("buy", "owns")
 
@@ -40,8 +41,8 @@ class Filters:
         self._plan = plan
         self._shelf = shelf
         self._question = question
-        self.standing = shelf.standing_of(question.now, question.output_types)
-        """One byte an item row: 1 where the first two filters let it pass."""
+        self.standing = shelf.standing_of(question.now, question.output_types, question.language)
+        """One byte an item row: 1 where validity, blacklist, language and output type let it pass."""
         self.rows = _excluded_rows(plan, question, context, past)
         for row in repeated:
             self.rows.setdefault(row, NAMES[8])
@@ -58,7 +59,7 @@ class Filters:
 
     def names(self) -> list[str]:
         """Return the names of the filters that were at work."""
-        always = [NAMES[0], NAMES[1], NAMES[2]]
+        always = [NAMES[0], *([LANGUAGE] if self._question.language else []), NAMES[1], NAMES[2]]
         plan = self._plan
         chosen = (plan.exclude_context_items, plan.exclude_consumed, plan.exclude_bought)
         switched = [name for name, on in zip(NAMES[3:6], chosen, strict=True) if on]
@@ -69,7 +70,9 @@ class Filters:
         """Return the name of the first filter that keeps an item out, "" if none does."""
         question = self._question
         if not self.standing[row]:
-            return NAMES[0] if not self._shelf.standing(question.now)[row] else NAMES[1]
+            if not self._shelf.standing(question.now)[row]:
+                return NAMES[0]
+            return NAMES[1] if self._shelf.types[row] not in question.output_types else LANGUAGE
         if row in self.rows:
             return self.rows[row]
         if self._excluded and self._shelf.in_ranges(row, self._excluded):

@@ -111,7 +111,10 @@ RECOMMENDATION: dict[str, Value] = {
     "categorypath": _several(ref("Category"), MAX_CATEGORIES),
     "usecontextcategorypath": ref("Boolean"),
     "recommendCategory": ref("Boolean"),
-    "lang": {**ref("Language"), "description": "501 but for the one language of a website."},
+    "lang": {
+        **ref("Language"),
+        "description": "Only items that exist in it; one of the website's languages, where it names any.",
+    },
     "explain": ref("Boolean"),
     **{name: {**ref("Text"), "description": f"501: {what}, not built."} for name, what in NOT_BUILT.items()},
     "usetimeslot": {**ref("Boolean"), "description": "501 if true: time slots are not built."},

@@ -15,6 +15,7 @@ from personalization_pipelines.scenarios.manifest import read_current
 from personalization_pipelines.scenarios.published import Publication
 from personalization_pipelines.website import Website
 from serving.question import HISTORY_CODES, MAX_NUMBER, LiveHistory, Question
+from serving.request import checked_language
 from serving.responses import Writing, answer_value
 from serving.strategy import compose
 
@@ -45,12 +46,20 @@ def answering(home: Home, website: Website) -> Callable[[Publication, str, str, 
 
 
 def answer_json(
-    home: Home, website: Website, scenario: str, user: str, context: str, *, count: int = 10, explain: bool = False
+    home: Home,
+    website: Website,
+    scenario: str,
+    user: str,
+    context: str,
+    *,
+    count: int = 10,
+    explain: bool = False,
+    language: str = "",
 ) -> str:
     """Return the current publication's answer as indented JSON, with the visitor's live history.
 
-    `context` holds item ids and history codes, comma-separated. Raises ConfigurationError where nothing is
-    published or there is no such scenario, InvalidIdentifier for a wrong id.
+    `context` holds item ids and history codes, comma-separated; `language` is "" for any. Raises ConfigurationError
+    where nothing is published or there is no such scenario, InvalidIdentifier for a wrong id.
     """
     directory = read_current(home.publications(website.name))
     if directory is None:
@@ -69,9 +78,12 @@ def answer_json(
         histories=tuple(text for text in texts if text in HISTORY_CODES),
         output_types=plan.output[:1],
         explain=explain,
+        language=checked_language(language, website) if language else "",
     )
     answer = compose(publication, plan, question, *_live(home, website, question.visitor))
-    writing = Writing(publication.items, publication.plan.numeric_ids, (), None, None, category=False)
+    writing = Writing(
+        publication.items, publication.plan.numeric_ids, (), None, None, category=False, language=language
+    )
     return orjson.dumps(answer_value(answer, writing, None), option=orjson.OPT_INDENT_2).decode()
 
 

@@ -21,7 +21,7 @@ class Question(NamedTuple):
 
     `visitor` is the pseudonym ("" for nobody), `now` microseconds since 1970 (UTC). `items` are context
     items in canonical form (item type, item id), `histories` some of `HISTORY_CODES`; `categories` are
-    reference paths like `/Women/Shirts`.
+    reference paths like `/Women/Shirts`; `language` is "" for any.
     """
 
     now: int
@@ -34,6 +34,7 @@ class Question(NamedTuple):
     context_categories: bool = False
     nearest_category: bool = False
     explain: bool = False
+    language: str = ""
 
 
 class ContextItem(NamedTuple):

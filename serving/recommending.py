@@ -137,7 +137,7 @@ class Asked:
             links = Links(host, customer, address.user, scenario, category, uuid, signer)
         numeric, allowed = self.publication.plan.numeric_ids, self.website.output_attributes
         items, nearest = self.publication.items, wanted.asked.nearest_category
-        return Writing(items, numeric, wanted.attributes, allowed, links, nearest)
+        return Writing(items, numeric, wanted.attributes, allowed, links, nearest, wanted.asked.language)
 
 
 class Recommender:

@@ -1,9 +1,9 @@
 """What a recommendation request asks for (section 2 of the HTTP contract), checked; or a sentence why not.
 
 Everything malformed is 400. What the specification has and this version has not is 501: `usetimeslot=true`,
-`segments`, `userattribute`, `lang` on a website of several languages. Parameters nobody knows are ignored,
-as the contract says. A parameter that names an attribute would select a submodel; no website can have one
-yet (its configuration is refused), so it selects nothing and is one of the unknown ones.
+`segments`, `userattribute`. Parameters nobody knows are ignored, as the contract says. A parameter that names an
+attribute would select a submodel; no website can have one yet (its configuration is refused), so it selects nothing
+and is one of the unknown ones.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from werkzeug.exceptions import BadRequest, NotFound
 
 from personalization_pipelines.errors import InvalidIdentifier, NotBuiltYet
+from personalization_pipelines.events.rules import read_language
 from personalization_pipelines.identifiers import parse_user_id
 from personalization_pipelines.scenarios.plan import PlanScenario
 from personalization_pipelines.website import Website
@@ -56,6 +57,7 @@ class Asking(NamedTuple):
     context_categories: bool
     nearest_category: bool
     explain: bool
+    language: str
 
 
 class Wanted(NamedTuple):
@@ -84,10 +86,11 @@ def parse_wanted(parameters: Parameters, website: Website, scenario: PlanScenari
     """Return what the parameters ask of a scenario. Raises BadRequest (400) or NotBuiltYet (501)."""
     usual = parameters.keys() <= _USUAL
     if not usual:
-        _refuse_what_is_not_built(parameters, website)
+        _refuse_what_is_not_built(parameters)
     items, histories = _context(parameters.get("contextitems"), website, scenario.input)
     if usual:
-        return Wanted(Asking(_number(parameters), items, histories, scenario.output[:1], (), False, False, False), ())
+        asked = Asking(_number(parameters), items, histories, scenario.output[:1], (), False, False, False, "")
+        return Wanted(asked, ())
     asked = Asking(
         number=_number(parameters),
         items=items,
@@ -97,6 +100,7 @@ def parse_wanted(parameters: Parameters, website: Website, scenario: PlanScenari
         context_categories=_boolean(parameters, "usecontextcategorypath"),
         nearest_category=_boolean(parameters, "recommendcategory"),
         explain=_boolean(parameters, "explain"),
+        language=parse_language(parameters, website),
     )
     return Wanted(asked, _attributes(parameters))
 
@@ -179,13 +183,26 @@ def _attributes(parameters: Parameters) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _refuse_what_is_not_built(parameters: Parameters, website: Website) -> None:
+def parse_language(parameters: Parameters, website: Website) -> str:
+    """Return the language that is asked for, "" for any. Raises BadRequest (400) for none of the website's."""
+    text = _one(parameters, "lang")
+    try:
+        return "" if text is None else checked_language(text, website)
+    except InvalidIdentifier as error:
+        raise BadRequest(f"{error}.") from None
+
+
+def checked_language(text: str, website: Website) -> str:
+    """Return a language code if it may be asked for; InvalidIdentifier where the website names others."""
+    read_language("lang", [text])
+    if website.languages and text not in website.languages:
+        known = ", ".join(website.languages)
+        raise InvalidIdentifier(f"lang {text[:40]!r}: expected a language of the website ({known})")
+    return text
+
+
+def _refuse_what_is_not_built(parameters: Parameters) -> None:
     for name in NOT_BUILT.keys() & parameters.keys():
         what = NOT_BUILT[name]
         if name != "usetimeslot" or _boolean(parameters, name):
             raise NotBuiltYet(f"{name}: {what} is not built yet; leave the parameter out.")
-    language = _one(parameters, "lang")
-    if language is not None and website.languages != [language]:
-        raise NotBuiltYet(
-            f"lang {language[:40]!r}: answers in one of several languages are not built yet; leave the parameter out."
-        )

@@ -33,6 +33,7 @@ class Writing(NamedTuple):
     allowed: Collection[str] | None
     links: Links | None
     category: bool
+    language: str = ""
 
 
 class Links:
@@ -157,7 +158,7 @@ def _recommended(one: Recommended, writing: Writing) -> dict[str, Any]:
 
 
 def _attributes(row: int, writing: Writing) -> list[dict[str, object]]:
-    known = writing.items.attributes(row)
+    known = writing.items.attributes(row, writing.language)
     return [
         {"key": name, "values": known[name]}
         for name in writing.attributes

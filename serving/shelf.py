@@ -50,7 +50,8 @@ class _Standing(NamedTuple):
     until: int
     standing: bytes
     changed: int
-    of_types: dict[tuple[int, ...], bytes]
+    chosen: dict[tuple[tuple[int, ...], str], bytes]
+    """`standing` of the item types and the language that questions named."""
 
 
 class Shelf:
@@ -62,6 +63,7 @@ class Shelf:
         self._category_starts = items.category_starts.data
         self._category_codes = items.category_codes.data
         self._standing = _Standing(0, 0, b"", 0, {})
+        self._languages = frozenset(items.languages.names) if items.languages else frozenset()
         self.rows: Remembered[tuple[int, str], int] = Remembered(lambda key: items.row(*key))
         """Rows by item type and id, -1 where the publication does not know the item."""
         self.ids: Remembered[int, str] = Remembered(items.ids.__getitem__)
@@ -75,13 +77,20 @@ class Shelf:
         """Return one byte an item row: 1 where the item is valid at `now` (µs) and on no blacklist."""
         return self._at(now).standing
 
-    def standing_of(self, now: int, types: tuple[int, ...]) -> bytes:
-        """Return `standing`, but 1 only for items of some types."""
+    def standing_of(self, now: int, types: tuple[int, ...], language: str = "") -> bytes:
+        """Return `standing`, but 1 only for items of some types, and only for those that exist in a language ("": any).
+
+        Of languages that no item has, nothing is kept: a caller may name any.
+        """
         state = self._at(now)
-        found = state.of_types.get(types)
+        found = state.chosen.get((types, language))
         if found is None:
             chosen = np.frombuffer(state.standing, np.bool_) & np.isin(self.items.types, types)
-            found = state.of_types[types] = chosen.tobytes()
+            if language:
+                chosen &= self.items.exist_in(language)
+            found = chosen.tobytes()
+            if not language or language in self._languages:
+                state.chosen[types, language] = found
         return found
 
     def changed(self, now: int) -> int:

@@ -4,9 +4,14 @@
 with catalogue as (
     select
         stg_items.*,
-        -- Several languages of an item are one item; its first language speaks for it.
-        row_number() over (partition by item_type, item order by language) as language_number
+        -- Several languages of an item are one item. The website's first language speaks for it, else what is
+        -- written for any language, else its first one; what the others say is in item_languages.
+        row_number() over (
+            partition by stg_items.item_type, stg_items.item
+            order by case when stg_items.language = build.first_language then 0 else 1 end, stg_items.language
+        ) as language_number
     from stg_items
+    cross join build
 ),
 seen as (
     select
@@ -27,6 +32,7 @@ universe as (
         valid_from,
         valid_to,
         categories,
+        language,
         base_item,
         first_seen,
         attributes
@@ -41,6 +47,7 @@ universe as (
         cast(null as timestamp) as valid_from,
         cast(null as timestamp) as valid_to,
         cast([] as varchar[]) as categories,
+        '' as language,
         '' as base_item,
         first_seen,
         '{}' as attributes
@@ -54,6 +61,7 @@ select
     valid_from,
     valid_to,
     categories,
+    language,
     base_item,
     first_seen,
     attributes

@@ -44,6 +44,7 @@ BUILD_SCHEMA = pa.schema(
         ("as_of_day", pa.date32()),
         ("time_zone", pa.string()),
         ("max_events_per_minute", pa.int32()),  # null: no limit
+        ("first_language", pa.string()),  # '' where the website names none
         ("category_from_clicks", pa.bool_()),
     ]
 )
@@ -105,6 +106,7 @@ class Engine:
             "as_of_day": build.day.isoformat(),
             "time_zone": build.website.time_zone,
             "max_events_per_minute": build.website.events.bots.max_events_per_minute,
+            "first_language": (build.website.languages or [""])[0],
             "category_from_clicks": build.website.category_from_clicks,
         }
         row = {**self.values, "as_of": _naive(self.as_of), "as_of_day": build.day}

@@ -84,7 +84,7 @@ CAST_TYPES = {
     exp.DataType.Type.BOOLEAN,
     exp.DataType.Type.ARRAY,
 }
-BUILD_COLUMNS = {"as_of", "as_of_day", "time_zone", "max_events_per_minute", "category_from_clicks"}
+BUILD_COLUMNS = {"as_of", "as_of_day", "time_zone", "max_events_per_minute", "first_language", "category_from_clicks"}
 SHOWN = 50  # characters of a construct in a finding
 JOINS = {"", "INNER", "LEFT", "CROSS"}
 

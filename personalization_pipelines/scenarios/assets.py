@@ -16,7 +16,15 @@ from personalization_pipelines.website import Website
 from personalization_pipelines.website.scenarios import Scenario
 
 Answering = Callable[[Home, Website], Answer]
-TABLES = ("items", "stg_items", "learned_categories", "item_categories", "visitor_history", "event_days")
+TABLES = (
+    "items",
+    "item_languages",
+    "stg_items",
+    "learned_categories",
+    "item_categories",
+    "visitor_history",
+    "event_days",
+)
 """What is published, and `event_days`, whose gate on missing events nothing may be published past."""
 
 

@@ -16,16 +16,18 @@ from personalization_pipelines.errors import Busy, CorruptData, PermanentError
 from personalization_pipelines.scenarios import learned_paths
 from personalization_pipelines.scenarios.arrays import Texts
 from personalization_pipelines.scenarios.published_items import ALWAYS
+from personalization_pipelines.scenarios.published_languages import language_arrays
 from personalization_pipelines.scenarios.published_visitors import EVENTS
 from personalization_pipelines.scenarios.tables import Arrays, item_arrays, visitor_arrays
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TABLES = ("items", "learned_categories", "visitor_history")
+TABLES = ("items", "item_languages", "learned_categories", "visitor_history")
 _ITEM_COLUMNS = (
-    "item_type", "item", "price_minor", "currency", "valid_from", "valid_to", "categories", "attributes",
+    "item_type", "item", "price_minor", "currency", "valid_from", "valid_to", "categories", "language", "attributes",
 )  # fmt: skip
+_LANGUAGE_COLUMNS = ("item_type", "item", "language", "attributes")
 _HISTORY_COLUMNS = ("visitor", "item_type", "item", "event", "time")
 _BATCH = 1_000_000
 
@@ -38,6 +40,8 @@ class ItemTable:
     categories: tuple[str, ...]
     types: NDArray[np.int32]
     ids: Texts
+    languages: Arrays
+    language_names: tuple[str, ...]
 
 
 def feature_fingerprints(features: Path) -> dict[str, str]:
@@ -71,7 +75,18 @@ def read_items(features: Path, currency: str, blacklist: frozenset[tuple[int, st
         paths=paths,
         attributes=_texts(table, "attributes"),
     )
-    return ItemTable(arrays, categories, types, ids)
+    return ItemTable(arrays, categories, types, ids, *_languages(features, table, types, ids))
+
+
+def _languages(features: Path, items: pa.Table, types: NDArray[np.int32], ids: Texts) -> tuple[Arrays, tuple[str, ...]]:
+    """Return what `language_arrays` makes of the tables `items` and `item_languages`."""
+    further = _table(features, "item_languages", _LANGUAGE_COLUMNS)
+    own = _column(items, "language").to_pylist()
+    places = _ItemPlaces(types, ids) if further.num_rows else None
+    found = _joined([places.of(batch) for batch in further.to_batches()] if places else [], np.int32)
+    if (found < 0).any() or (np.diff(found) < 0).any():
+        raise CorruptData("item_languages has rows of other items than `items`; rebuild the features")
+    return language_arrays(own, found, _column(further, "language").to_pylist(), _texts(further, "attributes"))
 
 
 def read_visitors(features: Path, items: ItemTable) -> Arrays:
@@ -82,7 +97,7 @@ def read_visitors(features: Path, items: ItemTable) -> Arrays:
     """
     visitors: list[str] = []
     owners, rows, events, times = [], [], [], []
-    places = _ItemPlaces(items)
+    places = _ItemPlaces(items.types, items.ids)
     for batch in _batches(features, "visitor_history", _HISTORY_COLUMNS):
         owner = _owners(batch, visitors)
         row = places.of(batch)
@@ -107,15 +122,13 @@ def read_visitors(features: Path, items: ItemTable) -> Arrays:
 class _ItemPlaces:
     """Finds the rows of many items at once: a number for each id text, combined with the type, looked up sorted."""
 
-    def __init__(self, items: ItemTable) -> None:
+    def __init__(self, types: NDArray[np.int32], ids: Texts) -> None:
         import pyarrow as pa
 
-        texts = pa.LargeStringArray.from_buffers(
-            len(items.ids), pa.py_buffer(items.ids.starts), pa.py_buffer(items.ids.blob)
-        )
+        texts = pa.LargeStringArray.from_buffers(len(ids), pa.py_buffer(ids.starts), pa.py_buffer(ids.blob))
         self._texts = texts.unique()
         codes = _codes_in(texts, self._texts)
-        combined = items.types.astype(np.int64) * (len(self._texts) + 1) + codes
+        combined = types.astype(np.int64) * (len(self._texts) + 1) + codes
         self._order = np.argsort(combined, kind="stable").astype(np.int32)
         self._combined = combined[self._order]
 

@@ -185,7 +185,7 @@ def _content(build: Build, inputs: _Inputs, progress: Progress | None) -> Conten
     for number, (name, build_id) in enumerate(inputs.models.items(), 2):
         say(f"read model {name}", number, total)
         models.append(read_model(build, inputs.plan, name, build_id, items))
-    return Content(inputs.plan, items.arrays, items.categories, visitors, models)
+    return Content(inputs.plan, items.arrays, items.categories, visitors, models, items.languages, items.language_names)
 
 
 def _gates(build: Build, directory: Path, root: Path, answer: Answer | None, *, enforced: bool) -> list[Gate]:

@@ -20,6 +20,12 @@ from personalization_pipelines.scenarios.manifest import (
 )
 from personalization_pipelines.scenarios.plan import Plan, read_plan
 from personalization_pipelines.scenarios.published_items import CATEGORIES, ITEMS, ITEMS_SCHEMA, Items
+from personalization_pipelines.scenarios.published_languages import (
+    LANGUAGE_NAMES,
+    LANGUAGES,
+    LANGUAGES_SCHEMA,
+    Languages,
+)
 from personalization_pipelines.scenarios.published_models import (
     MODELS,
     ModelEntry,
@@ -89,9 +95,15 @@ def verify(directory: Path) -> Manifest:
 
 def _items(directory: Path, manifest: Manifest, thorough: bool) -> Items:
     arrays = map_arrays(directory / ITEMS, _entries(manifest, ITEMS), ITEMS_SCHEMA)
-    items = Items(arrays, _json(directory, manifest, CATEGORIES, tuple[str, ...]))
+    languages = _languages(directory, manifest) if LANGUAGES in manifest.files else None
+    items = Items(arrays, _json(directory, manifest, CATEGORIES, tuple[str, ...]), languages)
     items.check(thorough)
     return items
+
+
+def _languages(directory: Path, manifest: Manifest) -> Languages:
+    arrays = map_arrays(directory / LANGUAGES, _entries(manifest, LANGUAGES), LANGUAGES_SCHEMA)
+    return Languages(arrays, _json(directory, manifest, LANGUAGE_NAMES, tuple[str, ...]))
 
 
 def _models(directory: Path, manifest: Manifest, items: int, thorough: bool) -> dict[str, PublishedModel]:

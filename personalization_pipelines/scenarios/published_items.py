@@ -25,6 +25,7 @@ from personalization_pipelines.scenarios.arrays import (
     check_range,
     check_starts,
 )
+from personalization_pipelines.scenarios.published_languages import Languages
 
 ITEMS = "items.bin"
 CATEGORIES = "categories.json"
@@ -54,7 +55,9 @@ class Items:
     `category_codes[category_starts[row]:category_starts[row + 1]]` are an item's own paths, in path order.
     """
 
-    def __init__(self, arrays: Mapping[str, Array], categories: tuple[str, ...]) -> None:
+    def __init__(
+        self, arrays: Mapping[str, Array], categories: tuple[str, ...], languages: Languages | None = None
+    ) -> None:
         self.types: NDArray[np.int32] = arrays["types"]
         self.ids = Texts(arrays["id_starts"], arrays["id_text"])
         self.price_minor: NDArray[np.int64] = arrays["price_minor"]
@@ -64,6 +67,8 @@ class Items:
         self.category_starts: NDArray[np.int64] = arrays["category_starts"]
         self.category_codes: NDArray[np.int32] = arrays["category_codes"]
         self.categories = categories
+        self.languages = languages
+        """None where no item has a language: all exist in every one."""
         self._ends: NDArray[np.int32] = arrays["category_ends"]
         self._codes = {path: code for code, path in enumerate(categories)}
         self._attributes = Texts(arrays["attribute_starts"], arrays["attribute_text"])
@@ -110,9 +115,19 @@ class Items:
         """Return an item's own category paths, in path order."""
         return [self.categories[code] for code in self.codes(row)]
 
-    def attributes(self, row: int) -> dict[str, list[Any]]:
-        """Return an item's attributes: name to values (text or numbers). All of them: the caller selects."""
+    def exist_in(self, language: str) -> NDArray[np.bool_]:
+        """Return a flag a row: whether the item exists in a language."""
+        return np.ones(len(self), np.bool_) if self.languages is None else self.languages.exist_in(language)
+
+    def attributes(self, row: int, language: str = "") -> dict[str, list[Any]]:
+        """Return an item's attributes: name to values (text or numbers). All of them: the caller selects.
+
+        In `language` where the item has them in it; else ('' too) those of the language that speaks for it.
+        """
         raw = self._attributes.raw(row)
+        if language and self.languages is not None:
+            place = self.languages.place(row, language)
+            raw = raw if place < 0 else self.languages.further.raw(place)
         if not raw:
             return {}
         values: dict[str, list[Any]] = orjson.loads(raw)
@@ -134,6 +149,8 @@ class Items:
         self.ids.check("id_starts", thorough)
         self._attributes.check("attribute_starts", thorough)
         self._check_categories(thorough)
+        if self.languages is not None:
+            self.languages.check(count, thorough)
         if thorough:
             self._check_texts()
 
@@ -153,9 +170,12 @@ class Items:
             if self.row(int(kind), item) != row:
                 raise CorruptData(f"item {item[:40]!r} of type {kind} is not found by its key; publish again")
         for row in range(len(self)):
-            if not isinstance(_attributes_or_none(self, row), dict):
+            if not isinstance(_json_or_none(self._attributes.raw(row)), dict):
                 item = self.ids[row]
                 raise CorruptData(f"item {item[:40]!r} of type {self.types[row]}: its attributes are no JSON object")
+        for place in range(len(self.languages.further) if self.languages else 0):
+            if not isinstance(_json_or_none(self.languages.further.raw(place)), dict):  # type: ignore[union-attr]
+                raise CorruptData(f"further language {place}: its attributes are no JSON object; publish again")
 
     def _misplaced(self) -> list[int]:
         """Return the rows that a look-up might not find: another key than theirs, a missing key, or a shared one."""
@@ -172,8 +192,8 @@ class Items:
         return np.flatnonzero((wanted != found) | ~once | shared).tolist()
 
 
-def _attributes_or_none(items: Items, row: int) -> object:
+def _json_or_none(raw: memoryview) -> object:
     try:
-        return items.attributes(row)
+        return orjson.loads(raw) if raw else {}
     except orjson.JSONDecodeError:
         return None

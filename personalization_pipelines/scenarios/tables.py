@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ class Content:
     categories: tuple[str, ...]
     visitors: Arrays
     models: Sequence[tuple[ModelEntry, Arrays]]
+    languages: Arrays = field(default_factory=dict)
+    language_names: tuple[str, ...] = ()
 
 
 def item_arrays(

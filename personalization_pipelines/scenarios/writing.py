@@ -21,6 +21,7 @@ from personalization_pipelines.scenarios.manifest import (
 )
 from personalization_pipelines.scenarios.published import PLAN
 from personalization_pipelines.scenarios.published_items import CATEGORIES, ITEMS
+from personalization_pipelines.scenarios.published_languages import LANGUAGE_NAMES, LANGUAGES
 from personalization_pipelines.scenarios.published_models import MODELS, model_file
 from personalization_pipelines.scenarios.published_visitors import VISITORS
 from personalization_pipelines.scenarios.tables import Arrays, Content
@@ -74,6 +75,9 @@ def _files(content: Content) -> Iterator[tuple[str, Arrays | bytes]]:
     yield CATEGORIES, msgspec.json.encode(content.categories)
     yield MODELS, msgspec.json.encode([entry for entry, _ in content.models])
     yield ITEMS, content.items
+    if content.languages:
+        yield LANGUAGE_NAMES, msgspec.json.encode(content.language_names)
+        yield LANGUAGES, content.languages
     yield VISITORS, content.visitors
     for entry, arrays in content.models:
         yield model_file(entry.number), arrays

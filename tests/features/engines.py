@@ -42,7 +42,7 @@ create temporary table lake_prices (
 create temporary table lake_users (visitor text, source text, attributes text default '{}');
 create temporary table build (
     as_of timestamp, as_of_day date, time_zone text, max_events_per_minute integer,
-    category_from_clicks boolean default false);
+    first_language text default '', category_from_clicks boolean default false);
 create temporary table utc_days (utc_day date, changes_at timestamp, seconds_before integer, seconds_after integer)
 """
 DEFAULT_BUILD = "insert into build (as_of, as_of_day, time_zone) values ('2026-12-31 00:00', '2026-12-31', 'UTC')"

@@ -26,6 +26,7 @@ ITEM_SCHEMA = pa.schema(
         ("valid_from", pa.timestamp("us")),
         ("valid_to", pa.timestamp("us")),
         ("categories", pa.list_(pa.string())),
+        ("language", pa.string()),
         ("base_item", pa.string()),
         ("first_seen", pa.timestamp("us")),
         ("attributes", pa.string()),
@@ -40,6 +41,9 @@ HISTORY_SCHEMA = pa.schema(
         ("time", pa.timestamp("us")),
     ]
 )
+LANGUAGES_SCHEMA = pa.schema(
+    [("item_type", pa.int32()), ("item", pa.string()), ("language", pa.string()), ("attributes", pa.string())]
+)
 LEARNED_SCHEMA = pa.schema(
     [("item_type", pa.int32()), ("item", pa.string()), ("category", pa.string()), ("visitors", pa.int64())]
 )
@@ -49,7 +53,7 @@ History = Sequence[tuple[int, str, str, int]]
 
 
 def write_features(build: Build, items: Sequence[Item], histories: dict[str, History], currency: str = "EUR") -> None:
-    """Write the feature tables `items`, `visitor_history` and an empty `learned_categories` with their sidecars."""
+    """Write the feature tables of items, `visitor_history` and an empty `learned_categories` with their sidecars."""
     rows = [
         {
             "item_type": item.type,
@@ -59,6 +63,7 @@ def write_features(build: Build, items: Sequence[Item], histories: dict[str, His
             "valid_from": None if item.valid_from == ALWAYS.min else item.valid_from,
             "valid_to": None if item.valid_to == ALWAYS.max else item.valid_to,
             "categories": list(item.categories),
+            "language": item.language,
             "base_item": "",
             "first_seen": None,
             "attributes": json.dumps(item.attributes),
@@ -66,6 +71,12 @@ def write_features(build: Build, items: Sequence[Item], histories: dict[str, His
         for item in items
     ]
     write_table(build.features / "items.parquet", pa.Table.from_pylist(rows, ITEM_SCHEMA))
+    further = [
+        {"item_type": item.type, "item": item.id, "language": name, "attributes": json.dumps(texts)}
+        for item in items
+        for name, texts in sorted(item.further.items())
+    ]
+    write_table(build.features / "item_languages.parquet", pa.Table.from_pylist(further, LANGUAGES_SCHEMA))
     write_table(build.features / "learned_categories.parquet", LEARNED_SCHEMA.empty_table())
     events = [
         dict(zip(HISTORY_SCHEMA.names, (visitor(user), *event), strict=True))

@@ -17,6 +17,7 @@ from personalization_pipelines.scenarios.arrays import Texts
 from personalization_pipelines.scenarios.plan import make_plan
 from personalization_pipelines.scenarios.published import EVENTS
 from personalization_pipelines.scenarios.published_items import ALWAYS as ALWAYS
+from personalization_pipelines.scenarios.published_languages import language_arrays
 from personalization_pipelines.scenarios.tables import Content, item_arrays, model_arrays, visitor_arrays
 from personalization_pipelines.scenarios.writing import write_publication
 from personalization_pipelines.website import Website
@@ -42,6 +43,9 @@ class Item:
     valid_to: int = ALWAYS.max
     allowed: bool = True
     attributes: dict[str, list[object]] = field(default_factory=dict)
+    language: str = ""
+    further: dict[str, dict[str, list[object]]] = field(default_factory=dict)
+    """Attributes in further languages, by language."""
 
 
 def lists(*given: Sequence[tuple[int, float]]) -> Lists:
@@ -96,7 +100,18 @@ def content(
     for name, part in (models or {}).items():
         parts = (part, None) if isinstance(part, Ranking) else (None, part)
         entries.append(model_arrays(plan.models[name], "build-1", {"recency": 2.0}, *parts))
-    return Content(plan, arrays, categories, visitors, entries)
+    return Content(plan, arrays, categories, visitors, entries, *languages(items))
+
+
+def languages(items: Sequence[Item]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Return the arrays and names of the items' languages."""
+    further = [(row, name, texts) for row, item in enumerate(items) for name, texts in sorted(item.further.items())]
+    return language_arrays(
+        [item.language for item in items],
+        np.array([row for row, _, _ in further], np.int32),
+        [name for _, name, _ in further],
+        Texts.of([json.dumps(texts) for _, _, texts in further]),
+    )
 
 
 def write(directory: Path, made: Content) -> Path:

@@ -6,6 +6,17 @@ insert into lake_items (item, language, attributes) values
 select item, attributes from items;
 values ('7', '{"title": ["Sofa"]}'), ('8', '{"title": ["Tisch"]}');
 
+-- case: the website's first language speaks for an item before others, and what is for any language before a foreign one
+insert into build (as_of, as_of_day, time_zone, first_language) values ('2026-12-31', '2026-12-31', 'UTC', 'ger-DE');
+insert into lake_items (item, language, attributes) values
+    ('7', 'ger-DE', '{"title": ["Sofa (deutsch)"]}'),
+    ('7', 'eng-GB', '{"title": ["Sofa"]}'),
+    ('8', 'eng-GB', '{"title": ["Table"]}'),
+    ('8', '', '{"title": ["T-1000"]}'),
+    ('9', 'eng-GB', '{"title": ["Chair"]}');
+select item, language, attributes from items;
+values ('7', 'ger-DE', '{"title": ["Sofa (deutsch)"]}'), ('8', '', '{"title": ["T-1000"]}'), ('9', 'eng-GB', '{"title": ["Chair"]}');
+
 -- case: with a catalogue, an item that only events know is none of the website's items
 insert into lake_items (item) values ('7');
 insert into lake_events (record_id, time, item) values ('a', '2026-03-01 10:00', '99');
