@@ -20,7 +20,10 @@ from personalization_pipelines.website import Website
 
 
 class ImportRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One import, done or refused (`error` is then the sentence). `parts` are file digests and their own import ids."""
+    """One import, done or refused (`error` is then the sentence). `parts` are file digests and their own import ids.
+
+    `notification` is what the sender of a notified export calls its transaction.
+    """
 
     time: datetime
     kind: str
@@ -43,6 +46,7 @@ class ImportRow(msgspec.Struct, frozen=True, omit_defaults=True):
     parts: dict[str, str] = {}
     gates: tuple[GateRow, ...] = ()
     error: str = ""
+    notification: str = ""
 
 
 def import_history(home: Home, website: Website) -> list[ImportRow]:
