@@ -105,6 +105,11 @@ def refused_row(
     return ImportRow(time, kind, tuple(map(str, files)), mapping=mapping, error=str(error)[:2000], **known)
 
 
+def shown_sources(row: ImportRow) -> str:
+    """Return where an import came from, for a table: of files in a folder their names, all else as it is."""
+    return ", ".join(Path(source).name if Path(source).is_absolute() else source for source in row.files)
+
+
 def imports_directory(home: Home, website: Website) -> Path:
     """Where history and rejects of a website's imports are."""
     return home.lake(website.name) / "imports"
