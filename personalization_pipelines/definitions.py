@@ -14,7 +14,7 @@ import personalization_pipelines.features.assets as features
 import personalization_pipelines.models.assets as models
 import personalization_pipelines.scenarios.assets as scenarios
 from personalization_pipelines.errors import ConfigurationError
-from personalization_pipelines.graph import new_files
+from personalization_pipelines.graph import new_changes, new_files
 from personalization_pipelines.graph.parts import MAX_RUN_SECONDS, OWNERS, installation, python_name
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
@@ -26,7 +26,7 @@ RUN_TAGS = {"dagster/max_runtime": str(MAX_RUN_SECONDS)}
 
 
 def website_definitions(website: Website) -> dg.Definitions:
-    """Return one website's assets, checks, jobs and sensors: automation, and new files of its content sources."""
+    """Return one website's assets, checks, jobs and sensors: automation, new files and changes of content."""
     made = [part for stage in LEARNING_STAGES for part in stage.build_assets(website)]
     made += scenarios.build_assets(website, answering)
     selection = dg.AssetSelection.key_prefixes([website.name])
@@ -50,6 +50,7 @@ def website_definitions(website: Website) -> dg.Definitions:
                 run_tags={**RUN_TAGS, "website": website.name},
             ),
             *new_files.build_sensors(website, RUN_TAGS),
+            *new_changes.build_sensors(website, RUN_TAGS),
         ],
     )
 

@@ -11,6 +11,7 @@ PersonalizationError
 └── TransientError            the same call may succeed later
     ├── LogUnavailable        the event log cannot be written (disk full, I/O error)
     ├── LiveStoreUnavailable  the live store does not answer in time
+    ├── ExportUnavailable     a notified export can not be fetched now: its host is away, slow or failing
     └── Busy                  another process holds the lock of this website's stage
 """
 
@@ -65,6 +66,17 @@ class LogUnavailable(TransientError):
 
 class LiveStoreUnavailable(TransientError):
     """The live store did not answer within the deadline."""
+
+
+class ExportUnavailable(TransientError):
+    """A notified export can not be fetched now; its change waits, and is tried again a limited number of times.
+
+    `away` is the host, where it does not answer at all.
+    """
+
+    def __init__(self, sentence: str, away: str = "") -> None:
+        super().__init__(sentence)
+        self.away = away
 
 
 class Busy(TransientError):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from personalization_pipelines.content.import_history import ImportRow, import_history, imports_directory
+from personalization_pipelines.content.import_history import (
+    ImportRow,
+    import_history,
+    imports_directory,
+    shown_sources,
+)
 from personalization_pipelines.content.report import rows as counted
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
@@ -43,8 +47,7 @@ def imports_table(home: Home, website: Website, rows: list[ImportRow]) -> Table:
         title=f"{website.name}: {len(rows):,} imports",
     )  # fmt: skip
     for row in rows:
-        names = ", ".join(Path(file).name for file in row.files)
-        what = f"{row.kind} {row.mode}\n{names}\n{row.transaction[:SHOWN_CHARACTERS]}"
+        what = f"{row.kind} {row.mode}\n{shown_sources(row)}\n{row.transaction[:SHOWN_CHARACTERS]}"
         counts = [f"{count:,}" for count in (row.added, row.changed, row.removed, row.rejected)]
         said = "\n".join(_said(home, website, row))
         lists = [", ".join(map(str, row.item_types)), ", ".join(row.languages)]
@@ -59,6 +62,7 @@ def _said(home: Home, website: Website, row: ImportRow) -> list[str]:
     reasons = sorted(row.reasons.items(), key=lambda pair: (-pair[1], pair[0]))
     rejects = _rejects(home, website, row)
     listed = [f"rejects: {rejects}"] if rejects else []
+    listed += [f"notified as {row.notification}"] if row.notification else []
     return [*refused, *forced, *(f"{counted(count)}: {reason}" for reason, count in reasons), *listed, *row.notes]
 
 

@@ -1,17 +1,20 @@
 """The content stage in the graph: the catalogue and the users, as files and imports brought them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
 import pyarrow.parquet as pq
 
 from personalization_pipelines.content.changes import apply_changes
-from personalization_pipelines.content.import_history import ImportRow, import_history
+from personalization_pipelines.content.import_history import ImportRow, import_history, shown_sources
 from personalization_pipelines.content.items import catalogue_file, import_items
+from personalization_pipelines.content.queue import pending
 from personalization_pipelines.content.read_files import expand_files
+from personalization_pipelines.content.tries import read_tries
 from personalization_pipelines.content.users import users_file
 from personalization_pipelines.erasure.applying import apply_tombstones
 from personalization_pipelines.fingerprint import fingerprint
@@ -58,9 +61,8 @@ def _items(website: Website) -> dg.AssetsDefinition:
                     )
             if not build.rebuild:
                 apply_changes(build.home, website, now=build.as_of)
-            return _result(
-                build.home, website, build.as_of, catalogue_file, "items", ITEM_COLUMNS, _sources(build.home, website)
-            )
+            more = {"sources": _sources(build.home, website), "waiting": _waiting(build.home, website)}
+            return _result(build.home, website, build.as_of, catalogue_file, "items", ITEM_COLUMNS, more)
 
     return items
 
@@ -91,7 +93,7 @@ def _result(
     find: Callable[[Home, Website, datetime], Path | None],
     kind: str,
     columns: list[str],
-    sources: Sequence[dict[str, Any]] = (),
+    more: Mapping[str, Sequence[dict[str, Any]]] = MappingProxyType({}),
 ) -> dg.MaterializeResult[None]:
     file = find(home, website, as_of)
     rows = pq.read_metadata(file).num_rows if file else 0
@@ -102,7 +104,7 @@ def _result(
             "dagster/row_count": rows,
             "imports": preview([_shown(row) for row in imports[-SHOWN_IMPORTS:]]),
             **({"gates": preview(gates)} if gates else {}),
-            **({"sources": preview(sources)} if sources else {}),
+            **{name: preview(rows) for name, rows in more.items() if rows},
             "preview": preview(_first_rows(file, columns) if file else []),
         },
         data_version=dg.DataVersion(fingerprint(version=file.name if file else "none")),
@@ -117,6 +119,16 @@ def _sources(home: Home, website: Website) -> list[dict[str, Any]]:
     ]
 
 
+def _waiting(home: Home, website: Website) -> list[dict[str, Any]]:
+    """Return the notified exports that could not be fetched yet, with the reason and how often it was tried."""
+    tries = read_tries(home, website)
+    return [
+        {"change": one.name, "since": one.time, "tries": tries[one.id].count, "reason": tries[one.id].reason}
+        for one in pending(home, website)
+        if one.id in tries
+    ]
+
+
 def _first_rows(file: Path, columns: list[str]) -> list[dict[str, Any]]:
     for batch in pq.ParquetFile(file).iter_batches(SHOWN_ROWS, columns=columns):
         return list(batch.to_pylist())
@@ -126,7 +138,7 @@ def _first_rows(file: Path, columns: list[str]) -> list[dict[str, Any]]:
 def _shown(row: ImportRow) -> dict[str, Any]:
     return {
         "time": row.time,
-        "source": ", ".join(Path(file).name for file in row.files),
+        "source": shown_sources(row),
         "added": row.added,
         "changed": row.changed,
         "removed": row.removed,

@@ -1,31 +1,37 @@
 """Applies the changes of the catalogue that came over HTTP, oldest first, each exactly once.
 
-Neighbours of one kind in the queue are one import: one version of the catalogue and one row of the history. What
-is about to be applied is written down first (`changes/applying.json`, with its row), so that after a crash the next
-refresh knows whether the catalogue has it: then only the row and the removal from the queue are caught up.
+Neighbours of one kind in the queue are one import (a change that gates judge is one of its own): one version of the
+catalogue and one row of the history. What is about to be applied is written down first (`changes/applying.json`,
+with its row), so that after a crash the next refresh knows whether the catalogue has it: then only the row and the
+removal from the queue are caught up. Notified exports are fetched before (exports.py), while nothing is locked.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 
 import duckdb
 import msgspec
 import pyarrow as pa
 
-from personalization_pipelines.content.import_history import ImportRow, is_recorded, record_import
+from personalization_pipelines.content.change_kinds import KINDS, Arrived, Kind, Rejects, xml_table
+from personalization_pipelines.content.exports import Exports
+from personalization_pipelines.content.fetch_export import Fetcher
+from personalization_pipelines.content.import_history import ImportRow, imports_directory, is_recorded, record_import
+from personalization_pipelines.content.item_gates import judge_items, require
 from personalization_pipelines.content.items import catalogue
-from personalization_pipelines.content.merging import Changes, merge_items
-from personalization_pipelines.content.queue import DELETE_ITEM, ITEMS_XML, Change, Deletion, done, pending, reject
-from personalization_pipelines.content.read_items import ITEM_SCHEMA
-from personalization_pipelines.content.xml_grammar import XmlItem
-from personalization_pipelines.content.xml_items import read_xml_items
+from personalization_pipelines.content.mapping import Mapping as Rules
+from personalization_pipelines.content.merging import Changes
+from personalization_pipelines.content.queue import Change, changes_directory, done, pending, reject
+from personalization_pipelines.content.read_items import Incoming
+from personalization_pipelines.content.report import GateRow
+from personalization_pipelines.content.verdicts import RejectsFile
 from personalization_pipelines.durable import write_durably
-from personalization_pipelines.errors import CorruptData, PermanentError
+from personalization_pipelines.errors import CorruptData, PermanentError, QualityGateFailed
 from personalization_pipelines.fingerprint import fingerprint
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
@@ -33,70 +39,121 @@ from personalization_pipelines.website import Website
 JOURNAL = "applying.json"
 MAX_BYTES = 256 << 20
 """Bytes of the documents of one import."""
-ROWS = 10_000
+ADVICE = "nothing was changed. If that is right, change the limit, and let it be sent again"
 
-_INCOMING = pa.schema([field for field in ITEM_SCHEMA if field.name != "first_seen"])
-_KEY = pa.schema([(name, ITEM_SCHEMA.field(name).type) for name in ("item_type", "item", "language")])
+__all__ = ["JOURNAL", "apply_changes", "xml_table"]
 
 
-def apply_changes(home: Home, website: Website, *, now: datetime | None = None) -> list[ImportRow]:
+def apply_changes(
+    home: Home, website: Website, *, now: datetime | None = None, fetcher: Fetcher | None = None
+) -> list[ImportRow]:
     """Apply what waits for the catalogue and return the rows of the import history that it made.
 
-    A change that the website's configuration of today refuses (an item type that is gone) is moved to `rejected/`
-    with its reason, and the others are applied. Raises Busy while another import writes the catalogue.
+    Exports are fetched by `fetcher` (from the website's hosts); those that can not be fetched now wait for the next
+    refresh, and what is about the same items waits with them. A change that the website's configuration of today or
+    a gate refuses is moved to `rejected/` with its reason, and the others are applied. Raises Busy while another
+    import writes the catalogue.
     """
     moment = (now or datetime.now(UTC)).astimezone(UTC)
-    waiting = [one for one in pending(home, website) if one.kind in (ITEMS_XML, DELETE_ITEM)]
-    journal = home.lake(website.name) / "changes" / JOURNAL
-    if not waiting and not journal.exists():
-        return []
-    with catalogue(home, website).locked():
-        caught_up = _catch_up(home, website, journal, waiting)
-        waiting = [one for one in waiting if one.id not in caught_up]
-        return [row for batch in _batches(waiting) for row in _apply(home, website, batch, journal, moment)]
+    exports = Exports(home, website, moment, fetcher or Fetcher(website.content.export_hosts))
+    kinds = KINDS | exports.kinds()
+    journal = changes_directory(home, website) / JOURNAL
+    rows: list[ImportRow] = []
+    while (waiting := _waiting(home, website, kinds)) or journal.exists():
+        exports.fetch(waiting)
+        with catalogue(home, website).locked():
+            caught_up = _catch_up(home, website, journal, waiting)
+            left = [one for one in _waiting(home, website, kinds) if one.id not in caught_up]
+            ready, more = exports.ready(left)
+            apply = _Applying(home, website, kinds, journal, moment)
+            rows += [row for batch in _batches(ready, kinds) for row in apply.batch(batch)]
+        if not more:
+            break
+    return rows
 
 
-def _batches(waiting: Sequence[Change]) -> Iterator[list[Change]]:
-    for _, run in groupby(waiting, key=lambda one: one.kind):
+def _waiting(home: Home, website: Website, kinds: Mapping[str, Kind]) -> list[Change]:
+    return [one for one in pending(home, website) if one.kind in kinds]
+
+
+def _batches(waiting: Sequence[Change], kinds: Mapping[str, Kind]) -> Iterator[list[Change]]:
+    for name, run in groupby(waiting, key=lambda one: one.kind):
         batch: list[Change] = []
         size = 0
         for change in run:
             batch.append(change)
             size += change.path.stat().st_size
-            if size > MAX_BYTES:
+            if size > MAX_BYTES or kinds[name].judged:
                 yield batch
                 batch, size = [], 0
         if batch:
             yield batch
 
 
-def _apply(home: Home, website: Website, batch: list[Change], journal: Path, moment: datetime) -> Iterator[ImportRow]:
-    """Apply changes of one kind as one import; the refused ones first."""
-    began, good, tables = time.monotonic(), [], []
-    for change in batch:
+class _Applying:
+    """What one call of `apply_changes` applies with, under the catalogue's lock."""
+
+    def __init__(
+        self, home: Home, website: Website, kinds: Mapping[str, Kind], journal: Path, moment: datetime
+    ) -> None:
+        self.home = home
+        self.website = website
+        self.kinds = kinds
+        self.journal = journal
+        self.moment = moment
+
+    def batch(self, batch: Sequence[Change]) -> Iterator[ImportRow]:
+        """Apply changes of one kind as one import; yield the rows of the refused ones first."""
+        began, good, arrived = time.monotonic(), list[Change](), list[Arrived]()
+        kind = self.kinds[batch[0].kind]
+        for change in batch:
+            try:
+                arrived.append(kind.read(change, self.website))
+                good.append(change)
+            except PermanentError as error:
+                yield self._refuse(change, kind, error)
+        if good:
+            yield self._import(kind, good, arrived, began)
+
+    def _import(self, kind: Kind, good: Sequence[Change], arrived: Sequence[Arrived], began: float) -> ImportRow:
+        table = catalogue(self.home, self.website)
+        incoming = _last(pa.concat_tables([one.rows for one in arrived]))
+        changes = kind.merge(table, incoming, arrived[0].scope, self.moment)
+        row = _row(kind, good, arrived, incoming, changes, self.moment)
+        row = msgspec.structs.replace(row, rejects_file=self._list_rejects(row.transaction, arrived))
+        if kind.judged:
+            row = msgspec.structs.replace(row, gates=self._judge(incoming, changes))
+        row = msgspec.structs.replace(row, seconds=time.monotonic() - began)
         try:
-            tables.append(_read(change, website))
-            good.append(change)
-        except PermanentError as error:
-            row = ImportRow(moment, "items", (change.name,), transaction=change.id, error=str(error)[:2000])
-            record_import(home, website, row)
-            reject(change, str(error))
-            yield row
-    if not good:
-        return
-    table = catalogue(home, website)
-    incoming = _last(pa.concat_tables(tables))
-    if good[0].kind == ITEMS_XML:
-        changes = merge_items(table, incoming, False, moment.replace(tzinfo=None))
-    else:
-        changes = _without(table.current(), incoming)
-    row = _row(good, incoming, changes, moment, began)
-    _write_journal(journal, row)
-    if changes.any:
-        table.add(changes.table, row.transaction, moment)
-    record_import(home, website, row)
-    _finish(good, journal)
-    yield row
+            require(self.website, row.gates, ADVICE)
+        except QualityGateFailed as error:
+            return self._refuse(good[0], kind, error, row)
+        _write_journal(self.journal, row)
+        if changes.any:
+            table.add(changes.table, row.transaction, self.moment)
+        record_import(self.home, self.website, row)
+        _finish(good, self.journal)
+        return row
+
+    def _judge(self, incoming: pa.Table, changes: Changes) -> tuple[GateRow, ...]:
+        return judge_items(self.website, Rules(kind="items"), Incoming(incoming, incoming.num_rows), changes)
+
+    def _list_rejects(self, transaction: str, arrived: Sequence[Arrived]) -> str:
+        """Write what could not be taken, and return the file's name; "" where there is nothing."""
+        with RejectsFile(imports_directory(self.home, self.website) / f"{transaction}.rejects.csv") as rejects:
+            for one in arrived:
+                for source, what, reason in one.rejects.listed:
+                    rejects.add_item(source, what, reason)
+        return rejects.written.name if rejects.written else ""
+
+    def _refuse(self, change: Change, kind: Kind, error: PermanentError, row: ImportRow | None = None) -> ImportRow:
+        """Record a change that is refused, and move it away."""
+        known = {"files": (change.name,), **kind.known(change)}
+        row = row or ImportRow(self.moment, "items", **known)
+        row = msgspec.structs.replace(row, transaction=change.id, error=str(error)[:2000], parts={})
+        record_import(self.home, self.website, row)
+        reject(change, str(error), kind.kept(change))
+        return row
 
 
 def _catch_up(home: Home, website: Website, journal: Path, waiting: Sequence[Change]) -> set[str]:
@@ -127,48 +184,39 @@ def _write_journal(journal: Path, row: ImportRow) -> None:
     write_durably(journal, msgspec.json.encode(row))
 
 
-def _row(good: Sequence[Change], incoming: pa.Table, changes: Changes, moment: datetime, began: float) -> ImportRow:
+def _row(
+    kind: Kind,
+    good: Sequence[Change],
+    arrived: Sequence[Arrived],
+    incoming: pa.Table,
+    changes: Changes,
+    moment: datetime,
+) -> ImportRow:
     transaction = fingerprint(changes=[one.id for one in good])
+    rejects = Rejects()
+    types, languages = (set(incoming[name].unique().to_pylist()) for name in ("item_type", "language"))
+    for one in arrived:
+        rejects.extend(one.rejects)
+        if one.scope:
+            types.add(one.scope.item_type)
+            languages.add(one.scope.language)
     return ImportRow(
         moment,
         "items",
-        tuple(dict.fromkeys(one.name for one in good)),
+        tuple(dict.fromkeys(source for one in arrived for source in one.sources)),
         transaction=transaction,
-        mode="incremental" if good[0].kind == ITEMS_XML else "delete",
-        item_types=tuple(sorted(incoming["item_type"].unique().to_pylist())),
-        languages=tuple(sorted(filter(None, incoming["language"].unique().to_pylist()))),
-        rows=incoming.num_rows,
+        notification=", ".join(dict.fromkeys(one.notification for one in arrived if one.notification))[:1000],
+        mode=kind.mode,
+        item_types=tuple(sorted(types)),
+        languages=tuple(sorted(filter(None, languages))),
+        rows=incoming.num_rows + rejects.reasons.total(),
         added=changes.added,
         changed=changes.changed,
         removed=changes.removed,
-        seconds=time.monotonic() - began,
+        rejected=rejects.reasons.total(),
+        reasons=dict(rejects.reasons),
         parts=dict.fromkeys((one.id for one in good), transaction),
     )
-
-
-def _read(change: Change, website: Website) -> pa.Table:
-    """Return the rows of one change: items, or the keys of those that go."""
-    if change.kind == DELETE_ITEM:
-        try:
-            gone = msgspec.json.decode(change.body(), type=Deletion)
-        except msgspec.DecodeError as error:
-            raise CorruptData(f"change {change.id}: no deletion of an item ({error})") from error
-        return pa.Table.from_pylist([msgspec.structs.asdict(gone)], _KEY)
-    with change.open() as file:
-        return xml_table(read_xml_items(file, website))
-
-
-def xml_table(items: Iterator[XmlItem]) -> pa.Table:
-    """Return items as rows of the catalogue (ITEM_SCHEMA without first_seen), in their order."""
-    tables = [_INCOMING.empty_table()]
-    while rows := [_cells(one) for one in islice(items, ROWS)]:
-        tables.append(pa.Table.from_pylist(rows, _INCOMING))
-    return pa.concat_tables(tables)
-
-
-def _cells(item: XmlItem) -> dict[str, object]:
-    attributes = {key: item.attributes[key] for key in sorted(item.attributes)}
-    return {**msgspec.structs.asdict(item), "base_item": "", "attributes": msgspec.json.encode(attributes).decode()}
 
 
 def _last(table: pa.Table) -> pa.Table:
@@ -182,18 +230,3 @@ def _last(table: pa.Table) -> pa.Table:
             order by item_type, item, language
         """
         return connection.sql(query).to_arrow_table().cast(table.schema)
-
-
-def _without(existing: pa.Table, gone: pa.Table) -> Changes:
-    with duckdb.connect() as connection:
-        connection.register("existing", existing)
-        connection.register("gone", gone)
-        query = """
-            select * from existing e where not exists (
-                select 1 from gone g
-                where g.item_type = e.item_type and g.item = e.item
-                    and (g.language is null or g.language = e.language))
-            order by item_type, item, language
-        """
-        table = connection.sql(query).to_arrow_table().cast(ITEM_SCHEMA)
-    return Changes(table, existing.num_rows, 0, 0, existing.num_rows - table.num_rows)

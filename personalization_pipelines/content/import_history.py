@@ -20,7 +20,10 @@ from personalization_pipelines.website import Website
 
 
 class ImportRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One import, done or refused (`error` is then the sentence). `parts` are file digests and their own import ids."""
+    """One import, done or refused (`error` is then the sentence). `parts` are file digests and their own import ids.
+
+    `notification` is what the sender of a notified export calls its transaction.
+    """
 
     time: datetime
     kind: str
@@ -43,6 +46,7 @@ class ImportRow(msgspec.Struct, frozen=True, omit_defaults=True):
     parts: dict[str, str] = {}
     gates: tuple[GateRow, ...] = ()
     error: str = ""
+    notification: str = ""
 
 
 def import_history(home: Home, website: Website) -> list[ImportRow]:
@@ -99,6 +103,11 @@ def refused_row(
 ) -> ImportRow:
     """Return the history's row of an import that was refused; `known` are the fields that were known by then."""
     return ImportRow(time, kind, tuple(map(str, files)), mapping=mapping, error=str(error)[:2000], **known)
+
+
+def shown_sources(row: ImportRow) -> str:
+    """Return where an import came from, for a table: of files in a folder their names, all else as it is."""
+    return ", ".join(Path(source).name if Path(source).is_absolute() else source for source in row.files)
 
 
 def imports_directory(home: Home, website: Website) -> Path:

@@ -19,6 +19,7 @@ from personalization_pipelines.errors import QualityGateFailed
 from personalization_pipelines.website import Website
 
 SHOWN = 5
+ADVICE = "nothing was changed. If that is right, force it (--force), or change the limit"
 FEW_PRICES = 10
 """So many prices may always jump: a person corrects a handful by hand, a broken feed breaks them all."""
 FREE_TEXT = frozenset(
@@ -68,13 +69,12 @@ def judge_items(website: Website, rules: Mapping, incoming: Incoming, changes: C
     return tuple(gates)
 
 
-def require(website: Website, gates: Iterable[GateRow]) -> None:
-    """Raise QualityGateFailed with a line for every broken rule; nothing was stored by then."""
+def require(website: Website, gates: Iterable[GateRow], advice: str = ADVICE) -> None:
+    """Raise QualityGateFailed with a line for every broken rule, and what to do; nothing was stored by then."""
     broken = [gate for gate in gates if not gate.ok]
     if not broken:
         return
     lines = [f"{gate.sentence} ({gate.key} of website {website.name})" for gate in broken]
-    advice = "nothing was changed. If that is right, force it (--force), or change the limit"
     raise QualityGateFailed("\n".join(lines) + f"; {advice}", [gate.cells for gate in broken])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -14,12 +14,19 @@ from personalization_pipelines.content.versions import VersionedTable
 
 _COMPARED = [name for name in ITEM_SCHEMA.names if name not in ("item_type", "item", "language", "first_seen")]
 
-# State per key: 0 kept as it was, 1 added, 2 changed, 3 removed. Only the item types that came can lose items.
+# The items that can be lost: those of a scope, else of the item types that came. At most one row an item type.
+_SCOPE = """
+create temp table scope as
+select unnest($types)::int as item_type, $language::text as language
+union all select distinct item_type, null from incoming where len($types) = 0
+"""
+# State per key: 0 kept as it was, 1 added, 2 changed, 3 removed.
 _STATES = f"""
 create temp table merged as
-with types as (select distinct item_type from incoming)
 select item_type, item, language,
-       case when n.came is null then (case when $full and t.item_type is not null then 3 else 0 end)
+       case when n.came is null
+            then (case when $full and t.item_type is not null and language = coalesce(t.within, language)
+                       then 3 else 0 end)
             when o.was is null then 1
             when ({" or ".join(f"n.{name} is distinct from o.{name}" for name in _COMPARED)}) then 2
             else 0 end as state,
@@ -27,7 +34,7 @@ select item_type, item, language,
        o.first_seen as first_seen
 from (select *, true as came from incoming) n
 full join (select *, true as was from existing) o using (item_type, item, language)
-left join types t using (item_type)
+left join (select item_type, language as within from scope) t using (item_type)
 """  # noqa: S608 - column names are ours
 _SEEN = """
 select item_type, item, min(first_seen) as first_seen from read_parquet($versions)
@@ -57,8 +64,8 @@ order by item_type, item, language limit 5
 """
 _REMOVED = "select item_type || '/' || item from merged where state = 3 order by item_type, item, language limit 5"
 _BEFORE = """
-select count(*), count(*) filter (price_minor > 0) from existing
-where item_type in (select item_type from incoming)
+select count(*), count(*) filter (e.price_minor > 0) from existing e join scope s
+on e.item_type = s.item_type and e.language = coalesce(s.language, e.language)
 """
 
 
@@ -86,8 +93,17 @@ class Changes:
         return bool(self.added or self.changed or self.removed)
 
 
-def merge_items(catalogue: VersionedTable, incoming: pa.Table, full: bool, now: datetime) -> Changes:
-    """Return the catalogue with `incoming`; `full` removes what its item types do not bring any more.
+class Scope(NamedTuple):
+    """Items that an import replaces as a whole: those of a type, in one language or (None) in all."""
+
+    item_type: int
+    language: str | None = None
+
+
+def merge_items(
+    catalogue: VersionedTable, incoming: pa.Table, full: bool, now: datetime, scope: Scope | None = None
+) -> Changes:
+    """Return the catalogue with `incoming`; `full` removes what the scope, else its item types, bring no more.
 
     An item was first seen when any earlier version had it first, also if it was gone in between.
     """
@@ -95,6 +111,8 @@ def merge_items(catalogue: VersionedTable, incoming: pa.Table, full: bool, now: 
     with duckdb.connect() as connection:
         connection.register("incoming", incoming)
         connection.register("existing", catalogue.current())
+        types, language = ([scope.item_type], scope.language) if scope else ([], None)
+        connection.execute(_SCOPE, {"types": types, "language": language})
         connection.execute(_STATES, {"full": full})
         if versions:
             connection.execute(f"create temp table seen as {_SEEN}", {"versions": versions})

@@ -12,6 +12,7 @@ import re
 import threading
 import time
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,10 @@ ITEMS_XML = "items_xml"
 """The kind of a queued document of items: they are added, or replace those of the same type, id and language."""
 DELETE_ITEM = "delete_item"
 """The kind of a queued deletion: a `Deletion` as JSON."""
+EXPORT_FULL = "export_full"
+"""The kind of a notified export that replaces an item type (in a language): an `Export` of notification.py as JSON."""
+EXPORT_UPDATE = "export_update"
+"""The kind of a notified export whose items are added, or replace those of the same type, id and language."""
 ABANDONED_SECONDS = 3600.0
 """A temporary file this old was left by a process that died."""
 
@@ -81,7 +86,7 @@ def enqueue(home: Home, website: Website, kind: str, body: bytes, *, name: str) 
     """
     if not _KIND.fullmatch(kind):
         raise ValueError(f"change kind {kind[:40]!r}: expected lower-case letters and '_'")
-    directory = _directory(home, website)
+    directory = changes_directory(home, website)
     directory.mkdir(parents=True, exist_ok=True)
     change_id = f"{_moment():020d}-{uuid.uuid4().hex}"
     header = msgspec.json.encode(_Header(name[:MAX_NAME]))
@@ -91,11 +96,18 @@ def enqueue(home: Home, website: Website, kind: str, body: bytes, *, name: str) 
 
 def pending(home: Home, website: Website) -> list[Change]:
     """Return the changes that wait, oldest first. Raises CorruptData for a file that no `enqueue` wrote."""
-    directory = _directory(home, website)
+    directory = changes_directory(home, website)
     if not directory.is_dir():
         return []
     _remove_abandoned(directory)
     return [_read(path) for path in sorted(directory.iterdir()) if _FILE.fullmatch(path.name)]
+
+
+def withdraw(home: Home, website: Website, ids: Collection[str]) -> None:
+    """Take changes back that were queued a moment ago; what was applied already stays applied."""
+    for change in pending(home, website) if ids else ():
+        if change.id in ids:
+            done(change)
 
 
 def done(change: Change) -> None:
@@ -104,19 +116,27 @@ def done(change: Change) -> None:
     sync(change.path.parent)
 
 
-def reject(change: Change, reason: str) -> Path:
-    """Move a change that can not be applied to `rejected/`, with its reason in a text file; return its new place."""
+def reject(change: Change, reason: str, body: bytes | None = None) -> Path:
+    """Move a change that can not be applied to `rejected/`, with its reason in a text file; return its new place.
+
+    With `body` that is kept instead of what was sent, which may hold a secret.
+    """
     directory = change.path.parent / "rejected"
     directory.mkdir(exist_ok=True)
     write_durably(directory / f"{change.path.name}.reason", reason.encode(), b"\n")
     place = directory / change.path.name
-    change.path.replace(place)
+    if body is None:
+        change.path.replace(place)
+    else:
+        write_durably(place, msgspec.json.encode(_Header(change.name)), b"\n", body)
+        change.path.unlink()
     sync(directory)
     sync(change.path.parent)
     return place
 
 
-def _directory(home: Home, website: Website) -> Path:
+def changes_directory(home: Home, website: Website) -> Path:
+    """Where a website's changes wait."""
     return home.lake(website.name) / "changes"
 
 

@@ -144,6 +144,12 @@ class RejectsFile:
             self._writer.writerow([guarded(file), reject.row, *map(guarded, cells)])
             self.count += 1
 
+    def add_item(self, file: str, item: str, reason: str) -> None:
+        """Write one item that was not taken, of a document that has no rows and columns."""
+        if self.count < MAX_LISTED:
+            self._writer.writerow([guarded(file), "", "", guarded(item[:MAX_VALUE]), guarded(reason)])
+            self.count += 1
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._file.close()
         if self.count:

@@ -35,7 +35,6 @@ class Unbuilt:
 
 
 UNBUILT: tuple[Unbuilt, ...] = (
-    Unbuilt("content.export_hosts"),
     Unbuilt("content.sources.*.format", ("xml", "export")),
     Unbuilt("events.sources.*.format", ("xml", "export")),
     Unbuilt("retention.events"),

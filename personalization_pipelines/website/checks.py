@@ -29,6 +29,7 @@ def check(website: Website, names: Names) -> Found:
     yield from _unknown(("event_weights",), website.event_weights, DEFAULT_WEIGHTS, "event")
     yield from _twice(("languages",), website.languages)
     yield from _twice(("output_attributes",), website.output_attributes or [])
+    yield from _twice(("content", "export_hosts"), [host.text for host in website.content.export_hosts])
     for name, model in website.models.items():
         if isinstance(model, Editorial | Blacklist):
             yield from _items(website, ("models", name, "items"), model.items)

@@ -14,6 +14,7 @@ from personalization_pipelines.identifiers import (
     parse_item_id,
     parse_website_name,
 )
+from personalization_pipelines.website.export_hosts import ExportHostEntry
 from personalization_pipelines.website.fields import (
     DEFAULT_ROBOTS,
     CategoryPath,
@@ -51,8 +52,8 @@ class Content(Strict):
 
     sources: list[Source] = []
     """Files with items."""
-    export_hosts: list[str] = []
-    """Hosts from where a notified export may be fetched."""
+    export_hosts: list[ExportHostEntry] = []
+    """Hosts from where a notified export may be fetched; without any, none is."""
     schedule: Cron = "0 3 * * *"
     """When the files are looked at, in the website's time zone."""
 

@@ -113,7 +113,7 @@ def test_a_refresh_takes_the_files_of_sources_and_goes_on_where_there_are_none(h
 
 def test_a_website_without_sources_has_no_such_sensor(home: Home) -> None:
     sensors = website_definitions(make_website()).sensors or []
-    assert [sensor.name for sensor in sensors] == ["shop_automation"]
+    assert [sensor.name for sensor in sensors] == ["shop_automation", "shop_changes"]
 
 
 @pytest.mark.parametrize("stage", ["content", "events"])

@@ -23,6 +23,7 @@ from tests.serving.shopfront import Installation, website, write_yaml
 
 FORBIDDEN = (
     "dagster", "pandas", "scipy", "implicit", "great_expectations", "pyarrow", "duckdb", "matplotlib", "sqlglot",
+    "cryptography", "urllib3", "ijson",
 )  # fmt: skip
 ROOT = Path(__file__).parents[2]
 SERVE = """

@@ -78,7 +78,7 @@ tests:
 """
 
 NOT_BUILT = {
-    "content.sources[1].format", "content.export_hosts", "retention.events",
+    "content.sources[1].format", "retention.events",
     "visitor_groups", "segment_groups", "models.top_bought.submodels", "models.trending.type",
     "models.also_clicked.time_slots", "models.also_bought.segments", "models.lifted.similarity",
     "models.in_session.scope", "models.bundles.type", "scenarios.landing_page.filters.minimum_price",

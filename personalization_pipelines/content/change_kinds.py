@@ -1,0 +1,148 @@
+"""The kinds of change that the catalogue takes: how each is read, and what it does to the items of before.
+
+A new kind is a line in `KINDS`; applying them exactly once and in order is the business of changes.py alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from personalization_pipelines.content.merging import Changes, Scope, merge_items
+from personalization_pipelines.content.queue import DELETE_ITEM, ITEMS_XML, Change, Deletion
+from personalization_pipelines.content.read_items import ITEM_SCHEMA
+from personalization_pipelines.content.versions import VersionedTable
+from personalization_pipelines.content.xml_grammar import XmlItem
+from personalization_pipelines.content.xml_items import read_xml_items
+from personalization_pipelines.errors import CorruptData
+from personalization_pipelines.website import Website
+
+ROWS = 10_000
+MAX_LISTED = 10_000
+_INCOMING = pa.schema([field for field in ITEM_SCHEMA if field.name != "first_seen"])
+_KEY = pa.schema([(name, ITEM_SCHEMA.field(name).type) for name in ("item_type", "item", "language")])
+
+
+@dataclass
+class Rejects:
+    """The items of a document that can not be taken: how many for which reason, and the first of them."""
+
+    reasons: Counter[str] = field(default_factory=Counter)
+    listed: list[tuple[str, str, str]] = field(default_factory=list)
+    """Source, what it is, and the reason."""
+
+    def add(self, source: str, what: str, reason: str) -> None:
+        """Count one, and list it while there is room."""
+        self.reasons[reason] += 1
+        if len(self.listed) < MAX_LISTED:
+            self.listed.append((source, what, reason))
+
+    def extend(self, other: Rejects) -> None:
+        """Take over what another one counted and listed."""
+        self.reasons += other.reasons
+        self.listed += other.listed[: MAX_LISTED - len(self.listed)]
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What one change brings: items (ITEM_SCHEMA without first_seen), or keys of those that go."""
+
+    rows: pa.Table
+    sources: tuple[str, ...]
+    rejects: Rejects = field(default_factory=Rejects)
+    notification: str = ""
+    scope: Scope | None = None
+    """The items that the change replaces as a whole."""
+
+
+Read = Callable[[Change, Website], Arrived]
+Merge = Callable[[VersionedTable, pa.Table, Scope | None, datetime], Changes]
+
+
+def _nothing_known(_: Change) -> Mapping[str, Any]:
+    return {}
+
+
+def _as_sent(_: Change) -> bytes | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of change: the history's mode, how it is read (PermanentError: refused), what it does."""
+
+    mode: str
+    read: Read
+    merge: Merge
+    judged: bool = False
+    """Whether the gates of item imports judge it; such changes are imports of their own."""
+    known: Callable[[Change], Mapping[str, Any]] = _nothing_known
+    """Fields of the history's row of a change that is refused."""
+    kept: Callable[[Change], bytes | None] = _as_sent
+    """What is kept of a refused change, where it must not be all that was sent."""
+
+
+def added(table: VersionedTable, incoming: pa.Table, scope: Scope | None, moment: datetime) -> Changes:
+    """Return the catalogue with the items that came; without the others of the scope, if there is one."""
+    return merge_items(table, incoming, scope is not None, moment.replace(tzinfo=None), scope)
+
+
+def without(table: VersionedTable, gone: pa.Table, _: Scope | None, __: datetime) -> Changes:
+    """Return the catalogue without the items whose keys came; a key without language is of all languages."""
+    existing = table.current()
+    with duckdb.connect() as connection:
+        connection.register("existing", existing)
+        connection.register("gone", gone)
+        query = """
+            select * from existing e where not exists (
+                select 1 from gone g
+                where g.item_type = e.item_type and g.item = e.item
+                    and (g.language is null or g.language = e.language))
+            order by item_type, item, language
+        """
+        left = connection.sql(query).to_arrow_table().cast(ITEM_SCHEMA)
+    return Changes(left, existing.num_rows, 0, 0, existing.num_rows - left.num_rows)
+
+
+def xml_table(items: Iterator[XmlItem]) -> pa.Table:
+    """Return items as rows of the catalogue (ITEM_SCHEMA without first_seen), in their order."""
+    tables = [_INCOMING.empty_table()]
+    while rows := [_cells(one) for one in islice(items, ROWS)]:
+        tables.append(pa.Table.from_pylist(rows, _INCOMING))
+    return pa.concat_tables(tables)
+
+
+def _cells(item: XmlItem) -> dict[str, object]:
+    attributes = {key: item.attributes[key] for key in sorted(item.attributes)}
+    return {**msgspec.structs.asdict(item), "base_item": "", "attributes": msgspec.json.encode(attributes).decode()}
+
+
+def deletion_of(change: Change) -> Deletion:
+    """Return what a queued deletion says. Raises CorruptData."""
+    try:
+        return msgspec.json.decode(change.body(), type=Deletion)
+    except msgspec.DecodeError as error:
+        raise CorruptData(f"change {change.id}: no deletion of an item ({error})") from error
+
+
+def _read_deletion(change: Change, _: Website) -> Arrived:
+    return Arrived(pa.Table.from_pylist([msgspec.structs.asdict(deletion_of(change))], _KEY), (change.name,))
+
+
+def _read_document(change: Change, website: Website) -> Arrived:
+    with change.open() as file:
+        return Arrived(xml_table(read_xml_items(file, website)), (change.name,))
+
+
+KINDS: dict[str, Kind] = {
+    ITEMS_XML: Kind("incremental", _read_document, added),
+    DELETE_ITEM: Kind("delete", _read_deletion, without),
+}
