@@ -11,7 +11,18 @@ from flask import Flask
 from personalization_pipelines.events.live import LiveReader
 from personalization_pipelines.events.log import SegmentLog
 from personalization_pipelines.home import Home
-from serving import content, erasing, health, notifications, openapi, problems, recommending, tracker_script, tracking
+from serving import (
+    content,
+    erasing,
+    health,
+    notifications,
+    openapi,
+    problems,
+    recommending,
+    tracker_script,
+    tracking,
+    users,
+)
 from serving.metrics import Metrics
 from serving.services import Services
 from serving.websites import Websites
@@ -32,7 +43,7 @@ def create_app_with(services: Services, *, shop: str | None = None) -> Flask:
     app.url_map.merge_slashes = False  # an empty user (`/click//1/5`) is a user, not a typing error
     app.extensions["personalization"] = services
     problems.register(app)
-    for block in (recommending, tracking, tracker_script, content, notifications, erasing, health, openapi):
+    for block in (recommending, tracking, tracker_script, content, notifications, erasing, users, health, openapi):
         app.register_blueprint(block.blueprint(services))
     if shop is not None:
         from serving import shop as shop_front  # only the demonstration needs it

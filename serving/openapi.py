@@ -20,6 +20,7 @@ from serving import openapi_content as content
 from serving import openapi_erasing as erasing
 from serving import openapi_notifications as notifications
 from serving import openapi_parameters as parameters
+from serving import openapi_users as users
 
 if TYPE_CHECKING:
     from serving.services import Services
@@ -63,7 +64,7 @@ def document() -> Value:
         paths[f"{prefix}/{{customer}}/{BATCH}"] = _batch(prefix)
     for ending in ("", ".json", ".jsonp"):
         paths[f"/api/v2/{{customer}}/{{user}}/{{scenario}}{ending}"] = _recommendations(ending)
-    paths |= content.paths() | notifications.paths() | erasing.paths()
+    paths |= content.paths() | notifications.paths() | erasing.paths() | users.paths()
     for path, answer in answers.PAGES.items():
         operation = {"operationId": path.strip("/"), "tags": ["service"], "responses": answer}
         paths[path] = {"get": operation}

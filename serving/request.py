@@ -97,9 +97,9 @@ def parse_wanted(parameters: Parameters, website: Website, scenario: PlanScenari
         histories=histories,
         output_types=_output_types(parameters, scenario),
         categories=_categories(parameters.get("categorypath")),
-        context_categories=_boolean(parameters, "usecontextcategorypath"),
-        nearest_category=_boolean(parameters, "recommendcategory"),
-        explain=_boolean(parameters, "explain"),
+        context_categories=parse_flag(parameters, "usecontextcategorypath"),
+        nearest_category=parse_flag(parameters, "recommendcategory"),
+        explain=parse_flag(parameters, "explain"),
         language=parse_language(parameters, website),
     )
     return Wanted(asked, _attributes(parameters))
@@ -120,7 +120,8 @@ def _one(parameters: Parameters, name: str) -> str | None:
     return values[0] if values else None
 
 
-def _boolean(parameters: Parameters, name: str) -> bool:
+def parse_flag(parameters: Parameters, name: str) -> bool:
+    """Return whether a parameter (its name in lower case) is `true` or `1`; BadRequest for what is neither."""
     if name not in parameters:
         return False
     text = _one(parameters, name) or ""
@@ -160,7 +161,7 @@ def _output_types(parameters: Parameters, scenario: PlanScenario) -> tuple[int, 
     if text is not None and (not _NUMBER.fullmatch(text) or int(text) not in scenario.output):
         known = ", ".join(map(str, scenario.output))
         raise BadRequest(f"outputtypeid {text[:40]!r}: expected an output type of the scenario ({known}).")
-    if _boolean(parameters, "crosscontenttype"):
+    if parse_flag(parameters, "crosscontenttype"):
         return scenario.output
     return (int(text) if text is not None else scenario.output[0],)
 
@@ -204,5 +205,5 @@ def checked_language(text: str, website: Website) -> str:
 def _refuse_what_is_not_built(parameters: Parameters) -> None:
     for name in NOT_BUILT.keys() & parameters.keys():
         what = NOT_BUILT[name]
-        if name != "usetimeslot" or _boolean(parameters, name):
+        if name != "usetimeslot" or parse_flag(parameters, name):
             raise NotBuiltYet(f"{name}: {what} is not built yet; leave the parameter out.")

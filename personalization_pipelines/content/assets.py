@@ -15,6 +15,7 @@ from personalization_pipelines.content.items import catalogue_file, import_items
 from personalization_pipelines.content.queue import pending
 from personalization_pipelines.content.read_files import expand_files
 from personalization_pipelines.content.tries import read_tries
+from personalization_pipelines.content.user_changes import apply_user_changes
 from personalization_pipelines.content.users import users_file
 from personalization_pipelines.erasure.applying import apply_tombstones
 from personalization_pipelines.fingerprint import fingerprint
@@ -74,13 +75,16 @@ def _users(website: Website) -> dg.AssetsDefinition:
         {"parquet", "python"},
         website.freshness.models,
         key=key(website, "content", "users"),
-        description="Attributes of users by source, as `personalization import users` brought them, by pseudonym.",
+        description="Attributes of users by source, by pseudonym: what `personalization import users` and the user API "
+        "brought.",
         automation_condition=at_source(website.content.schedule, website.time_zone),
     )
     def users(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult[None]:
         build = build_of(context, installation.home, website)
         with step("content/users"):
             apply_tombstones(build.home, website)
+            if not build.rebuild:
+                apply_user_changes(build.home, website, now=build.as_of)
             return _result(build.home, website, build.as_of, users_file, "users", USER_COLUMNS)
 
     return users

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
-from pathlib import Path
 
 import duckdb
 import msgspec
@@ -21,17 +20,17 @@ import pyarrow as pa
 from personalization_pipelines.content.change_kinds import KINDS, Arrived, Kind, Rejects, xml_table
 from personalization_pipelines.content.exports import Exports
 from personalization_pipelines.content.fetch_export import Fetcher
-from personalization_pipelines.content.import_history import ImportRow, imports_directory, is_recorded, record_import
+from personalization_pipelines.content.import_history import ImportRow, imports_directory, record_import
 from personalization_pipelines.content.item_gates import judge_items, require
 from personalization_pipelines.content.items import catalogue
+from personalization_pipelines.content.journal import Journal
 from personalization_pipelines.content.mapping import Mapping as Rules
 from personalization_pipelines.content.merging import Changes
-from personalization_pipelines.content.queue import Change, changes_directory, done, pending, reject
+from personalization_pipelines.content.queue import Change, changes_directory, pending, reject
 from personalization_pipelines.content.read_items import Incoming
 from personalization_pipelines.content.report import GateRow
 from personalization_pipelines.content.verdicts import RejectsFile
-from personalization_pipelines.durable import write_durably
-from personalization_pipelines.errors import CorruptData, PermanentError, QualityGateFailed
+from personalization_pipelines.errors import PermanentError, QualityGateFailed
 from personalization_pipelines.fingerprint import fingerprint
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
@@ -57,12 +56,12 @@ def apply_changes(
     moment = (now or datetime.now(UTC)).astimezone(UTC)
     exports = Exports(home, website, moment, fetcher or Fetcher(website.content.export_hosts))
     kinds = KINDS | exports.kinds()
-    journal = changes_directory(home, website) / JOURNAL
+    journal = Journal(changes_directory(home, website) / JOURNAL)
     rows: list[ImportRow] = []
     while (waiting := _waiting(home, website, kinds)) or journal.exists():
         exports.fetch(waiting)
         with catalogue(home, website).locked():
-            caught_up = _catch_up(home, website, journal, waiting)
+            caught_up = journal.catch_up(home, website, catalogue(home, website), waiting)
             left = [one for one in _waiting(home, website, kinds) if one.id not in caught_up]
             ready, more = exports.ready(left)
             apply = _Applying(home, website, kinds, journal, moment)
@@ -94,7 +93,7 @@ class _Applying:
     """What one call of `apply_changes` applies with, under the catalogue's lock."""
 
     def __init__(
-        self, home: Home, website: Website, kinds: Mapping[str, Kind], journal: Path, moment: datetime
+        self, home: Home, website: Website, kinds: Mapping[str, Kind], journal: Journal, moment: datetime
     ) -> None:
         self.home = home
         self.website = website
@@ -128,11 +127,11 @@ class _Applying:
             require(self.website, row.gates, ADVICE)
         except QualityGateFailed as error:
             return self._refuse(good[0], kind, error, row)
-        _write_journal(self.journal, row)
+        self.journal.write(row)
         if changes.any:
             table.add(changes.table, row.transaction, self.moment)
         record_import(self.home, self.website, row)
-        _finish(good, self.journal)
+        self.journal.finish(good)
         return row
 
     def _judge(self, incoming: pa.Table, changes: Changes) -> tuple[GateRow, ...]:
@@ -154,34 +153,6 @@ class _Applying:
         record_import(self.home, self.website, row)
         reject(change, str(error), kind.kept(change))
         return row
-
-
-def _catch_up(home: Home, website: Website, journal: Path, waiting: Sequence[Change]) -> set[str]:
-    """Complete what a crash interrupted after it was applied; return the ids of its changes."""
-    try:
-        row = msgspec.json.decode(journal.read_bytes(), type=ImportRow)
-    except FileNotFoundError:
-        return set()
-    except msgspec.DecodeError as error:
-        raise CorruptData(f"{journal}: {error}; remove it, and its changes are applied again") from error
-    recorded = is_recorded(home, website, row.transaction)
-    if not recorded and all(one.import_id != row.transaction for one in catalogue(home, website).versions()):
-        journal.unlink()  # nothing was applied: its changes wait as all others do
-        return set()
-    if not recorded:
-        record_import(home, website, row)
-    _finish([one for one in waiting if one.id in row.parts], journal)
-    return set(row.parts)
-
-
-def _finish(changes: Sequence[Change], journal: Path) -> None:
-    for change in changes:
-        done(change)
-    journal.unlink()
-
-
-def _write_journal(journal: Path, row: ImportRow) -> None:
-    write_durably(journal, msgspec.json.encode(row))
 
 
 def _row(

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -24,6 +26,7 @@ from personalization_pipelines.content.opening import Job, opened
 from personalization_pipelines.content.progress import Progress
 from personalization_pipelines.content.read_files import FileFormat, SourceFile
 from personalization_pipelines.content.report import ImportReport
+from personalization_pipelines.content.user_values import Attributes, is_email, seal_emails
 from personalization_pipelines.content.verdicts import RejectsFile
 from personalization_pipelines.content.versions import VersionedTable
 from personalization_pipelines.errors import ImportRefused
@@ -31,17 +34,26 @@ from personalization_pipelines.home import Home
 from personalization_pipelines.identifiers import parse_name
 from personalization_pipelines.website import Website
 
-USER_SCHEMA = pa.schema([("visitor", pa.string()), ("source", pa.string()), ("attributes", pa.string())])
+USER_SCHEMA = pa.schema(
+    [("visitor", pa.string()), ("source", pa.string()), ("attributes", pa.string()), ("types", pa.string())]
+)
+"""`types`: JSON object of the attributes that are neither NOMINAL nor NUMERIC; older files lack the column."""
+NOTHING = "{}"
 
-_MERGED = """
+# Who comes without attributes goes: the source says nothing of them any more.
+_MERGED = f"""
 select coalesce(n.visitor, o.visitor) as visitor, coalesce(n.source, o.source) as source,
-       coalesce(n.attributes, o.attributes) as attributes
-from incoming n full join existing o on n.visitor = o.visitor and n.source = o.source order by visitor, source
-"""
-_COUNTS = """
-select count(*) filter (o.visitor is null), count(*) filter (n.attributes <> o.attributes)
+       coalesce(n.attributes, o.attributes) as attributes,
+       case when n.visitor is null then o.types else n.types end as types
+from incoming n full join existing o on n.visitor = o.visitor and n.source = o.source
+where coalesce(n.attributes, o.attributes) <> '{NOTHING}' order by visitor, source
+"""  # noqa: S608 - a text of ours
+_COUNTS = f"""
+select count(*) filter (o.visitor is null and n.attributes <> '{NOTHING}'),
+       count(*) filter (n.attributes <> '{NOTHING}' and (n.attributes <> o.attributes or n.types <> o.types)),
+       count(*) filter (o.visitor is not null and n.attributes = '{NOTHING}' and o.attributes <> '{NOTHING}')
 from incoming n left join existing o on n.visitor = o.visitor and n.source = o.source
-"""
+"""  # noqa: S608 - a text of ours
 
 
 @dataclass
@@ -52,9 +64,22 @@ class _Incoming:
     reasons: Counter[str] = field(default_factory=Counter)
 
 
+class UserCounts(NamedTuple):
+    """How many users (of one source each) an import adds, changes and removes."""
+
+    added: int
+    changed: int
+    removed: int
+
+    @property
+    def any(self) -> bool:
+        """Whether the table of after differs."""
+        return any(self)
+
+
 def users_file(home: Home, website: Website, as_of: datetime) -> Path | None:
     """Return the user attributes (columns USER_SCHEMA, sorted by visitor, source) as of a moment; None without any."""
-    return _users(home, website).file(as_of)
+    return users_table(home, website).file(as_of)
 
 
 def import_users(
@@ -74,16 +99,42 @@ def import_users(
     holds no user, and leaves everything as it was; Busy while another import writes.
     """
     parse_name(source, "source")
-    with opened("users", home, website, files, mapping, now, progress, format) as job, _users(home, website).locked():
+    with (
+        opened("users", home, website, files, mapping, now, progress, format) as job,
+        users_table(home, website).locked(),
+    ):
         return _import(job, source)
 
 
-def _users(home: Home, website: Website) -> VersionedTable:
+def users_table(home: Home, website: Website) -> VersionedTable:
+    """Return the users with all their versions."""
     return VersionedTable(home.lake(website.name) / "users", USER_SCHEMA)
 
 
+def user_row(visitor: str, source: str, attributes: Attributes, types: dict[str, str]) -> dict[str, str]:
+    """Return a row of USER_SCHEMA."""
+    texts = [orjson.dumps(one, option=orjson.OPT_SORT_KEYS).decode() for one in (attributes, types)]
+    return dict(zip(USER_SCHEMA.names, (visitor, source, *texts), strict=True))
+
+
+def merge_users(users: VersionedTable, incoming: pa.Table) -> tuple[pa.Table, UserCounts]:
+    """Return all users of after: `incoming` (USER_SCHEMA) replaces what its sources said of its visitors."""
+    with duckdb.connect() as connection:
+        connection.register("existing", with_types(users.current()))
+        connection.register("incoming", incoming)
+        counts = UserCounts(*connection.execute(_COUNTS).fetchall()[0])
+        return connection.sql(_MERGED).to_arrow_table().cast(USER_SCHEMA), counts
+
+
+def with_types(table: pa.Table) -> pa.Table:
+    """Return rows of an older file with the column that it lacks."""
+    if "types" in table.column_names:
+        return table
+    return table.append_column(USER_SCHEMA.field("types"), pa.repeat(pa.scalar(NOTHING), table.num_rows))
+
+
 def _import(job: Job, source: str) -> ImportReport:
-    began, users = time.monotonic(), _users(job.home, job.website)
+    began, users = time.monotonic(), users_table(job.home, job.website)
     import_id = job.import_id(*job.digests, source=source)
     job.known["transaction"] = import_id
     files = tuple(str(one.path) for one in job.sources)
@@ -98,8 +149,8 @@ def _import(job: Job, source: str) -> ImportReport:
     incoming = _last(pa.concat_tables(found.tables))
     if not incoming.num_rows:
         raise ImportRefused(f"{files[0]}: no user could be taken of {found.rows:,} rows; {dict(found.reasons)}")
-    merged, added, changed = _merge(users.current(), incoming)
-    if added or changed or not versions:
+    merged, counts = merge_users(users, incoming)
+    if counts.any or not versions:
         users.add(merged, import_id, job.now)
     else:
         notes = ("these attributes were there already", *notes)
@@ -109,15 +160,16 @@ def _import(job: Job, source: str) -> ImportReport:
         files=files,
         import_id=import_id,
         rows=found.rows,
-        added=added,
-        changed=changed,
+        added=counts.added,
+        changed=counts.changed,
+        removed=counts.removed,
         rejected=found.rejected,
         reasons=dict(found.reasons),
         rejects_file=rejects.written,
         seconds=time.monotonic() - began,
         notes=notes,
     )
-    if added or changed or not is_recorded(job.home, job.website, import_id):
+    if counts.any or not is_recorded(job.home, job.website, import_id):
         parts = dict.fromkeys(job.digests, import_id)
         record_import(job.home, job.website, row_of(report, job.now, mapping=job.mapping.name, parts=parts))
     return report
@@ -148,22 +200,27 @@ def _read_users(batch: Canonical, chosen: dict[str, str], source: str, key: byte
     batch.verdicts.reject(
         pc.invert(named), batch.name("source"), "source is no name (letters, digits, '_', '-', '.')", sources
     )
-    table = pa.table([visitors, sources, read_attributes(batch, chosen)], USER_SCHEMA)
+    attributes = _sealed(read_attributes(batch, chosen), visitors, key, [*chosen, *batch.rules.joined])
+    types = pa.repeat(pa.scalar(NOTHING), batch.rows)
+    table = pa.table([visitors, sources, attributes, types], USER_SCHEMA)
     return table.filter(pa.array(batch.verdicts.kept))
+
+
+def _sealed(attributes: pa.Array, visitors: pa.Array, key: bytes, names: Sequence[str]) -> pa.Array:
+    """Return attributes with e-mail addresses sealed; visitor null: a row that was rejected."""
+    if not any(map(is_email, names)):
+        return attributes
+    pairs = zip(attributes.to_pylist(), visitors.to_pylist(), strict=True)
+    sealed = [orjson.dumps(seal_emails(orjson.loads(text), who or "", key)).decode() for text, who in pairs]
+    return pa.array(sealed, pa.string())
 
 
 def _last(table: pa.Table) -> pa.Table:
     """Return the last row of every visitor and source."""
     with duckdb.connect() as connection:
         connection.register("rows", table.append_column("position", pa.array(range(table.num_rows))))
-        query = "select visitor, source, arg_max(attributes, position) as attributes from rows group by visitor, source"
+        query = """
+            select * exclude (position) from rows
+            qualify row_number() over (partition by visitor, source order by position desc) = 1
+        """
         return connection.sql(query).to_arrow_table().cast(USER_SCHEMA)
-
-
-def _merge(existing: pa.Table, incoming: pa.Table) -> tuple[pa.Table, int, int]:
-    """Return all users of after, and how many were added and changed."""
-    with duckdb.connect() as connection:
-        connection.register("existing", existing)
-        connection.register("incoming", incoming)
-        added, changed = connection.execute(_COUNTS).fetchall()[0]
-        return connection.sql(_MERGED).to_arrow_table().cast(USER_SCHEMA), added, changed

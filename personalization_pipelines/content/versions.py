@@ -21,6 +21,8 @@ from personalization_pipelines.durable import sync as _sync
 from personalization_pipelines.errors import Busy, CorruptData
 
 MANIFEST = "manifest.json"
+ROW_GROUP_ROWS = 1 << 16
+"""Whoever looks for one key of a sorted table reads one row group."""
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -86,7 +88,7 @@ class VersionedTable:
         self._remove_strays(versions)
         name = f"{imported_at:%Y%m%dT%H%M%S%f}Z-{import_id}-{len(versions):06d}.parquet"
         temporary = self.directory / f"{name}.tmp"
-        pq.write_table(table.cast(self.schema), temporary, compression="zstd")
+        pq.write_table(table.cast(self.schema), temporary, compression="zstd", row_group_size=ROW_GROUP_ROWS)
         _sync(temporary)
         _rename(temporary, self.directory / name)
         version = Version(name, imported_at, import_id, table.num_rows)

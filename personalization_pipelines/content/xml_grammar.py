@@ -15,8 +15,6 @@ from personalization_pipelines.website import Website
 
 MAX_KEYS = 200
 """Attribute keys of one document, as of one file."""
-MAX_TEXT = 65_536
-"""Characters of one text, and of one key's values as JSON."""
 NUMBER_BELOW = 2**53
 
 CHILDREN: dict[str, tuple[str, ...]] = {

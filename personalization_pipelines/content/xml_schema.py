@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape, quoteattr
 
+from personalization_pipelines.content.strict_xml import MAX_TEXT
 from personalization_pipelines.content.xml_grammar import (
     DATE_PATTERN,
     IMAGE_PATTERN,
     KEY_PATTERN,
     LANGUAGE_PATTERN,
     MAX_KEYS,
-    MAX_TEXT,
     PRICE_PATTERN,
     TIME_PATTERN,
     TYPES,

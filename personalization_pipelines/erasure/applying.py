@@ -20,6 +20,8 @@ import numpy as np
 from sqlalchemy.exc import SQLAlchemyError
 
 from personalization_pipelines.build import Build
+from personalization_pipelines.content.user_changes import forget_waiting
+from personalization_pipelines.content.users import users_table
 from personalization_pipelines.erasure.lake_cleaning import (
     clean_events,
     clean_rebuilds,
@@ -70,6 +72,9 @@ def apply_tombstones(home: Home, website: Website) -> int:
         mark_clean(home, website, stones, LOG)
     if stones := pending(home, website, LIVE):
         mark_clean(home, website, _live_applied(home, stones), LIVE)
+    if stones := pending(home, website, USERS):
+        with users_table(home, website).locked():
+            forget_waiting(home, website, Forgotten(home, website.name, stones))
     for place, clean in ((EVENTS, clean_events), (USERS, clean_users), (REBUILDS, clean_rebuilds)):
         if stones := pending(home, website, place):
             clean(home, website.name, Forgotten(home, website.name, stones))
