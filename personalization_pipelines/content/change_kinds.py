@@ -122,7 +122,7 @@ def xml_table(items: Iterator[XmlItem]) -> pa.Table:
 
 def _cells(item: XmlItem) -> dict[str, object]:
     attributes = {key: item.attributes[key] for key in sorted(item.attributes)}
-    return {**msgspec.structs.asdict(item), "base_item": "", "attributes": msgspec.json.encode(attributes).decode()}
+    return {**msgspec.structs.asdict(item), "attributes": msgspec.json.encode(attributes).decode()}
 
 
 def deletion_of(change: Change) -> Deletion:

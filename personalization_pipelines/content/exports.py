@@ -46,7 +46,7 @@ from personalization_pipelines.website import Website
 KINDS = (EXPORT_FULL, EXPORT_UPDATE)
 SECONDS = 1800.0
 """After which one refresh begins to fetch no other export; those left are the next one's."""
-MAX_EVENT_BYTES = 4 << 30
+MAX_EVENT_BYTES, MAX_EVENT_SECONDS = 4 << 30, 3600.0
 """Of all documents of one event."""
 MAX_HELD_BYTES = 512 << 20
 """Of rows in memory, after which what was fetched is applied before more is."""
@@ -140,11 +140,15 @@ class Exports:
         if export.item_type is not None and export.item_type not in self._website.item_types:
             raise ImportRefused(f"item type {export.item_type} is none of the website's any more")
         secrets, rejects, left = opened_secrets(export, self._home.key), Rejects(), MAX_EVENT_BYTES
+        until = time.monotonic() + MAX_EVENT_SECONDS
         login = Login(secrets.login, secrets.password) if secrets.login or secrets.password else None
         tables = []
         for address in [check_address(text, self._website) for text in secrets.addresses]:
             if address.authority in self._away:
                 raise ExportUnavailable(self._away[address.authority])
+            if time.monotonic() > until:
+                late = f"{address.authority}: its documents were not complete within the time for one event"
+                raise ExportUnavailable(late, away=address.authority)
             with TemporaryFile(dir=changes_directory(self._home, self._website)) as file:
                 left -= self._fetcher.fetch(address, login, file, most=left)
                 file.seek(0)

@@ -192,7 +192,10 @@ def _receive(response: HTTPResponse, address: ExportAddress, to: BinaryIO, limit
         size += len(chunk)
         if size > limit:
             raise _too_large(address, limit)
-        to.write(chunk)
+        try:
+            to.write(chunk)
+        except OSError as error:
+            raise ExportUnavailable(f"{address.shown}: the disk does not take it ({error.strerror})") from None
     return size
 
 

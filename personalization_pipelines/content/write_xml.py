@@ -25,8 +25,9 @@ def write_xml_items(items: Iterable[XmlItem], website: Website) -> bytes:
 
 
 def _item(item: XmlItem, website: Website) -> Iterator[str]:
-    language = f" lang={quoteattr(item.language)}" if item.language else ""
-    yield f'  <item id={quoteattr(item.item)} type="{item.item_type}"{language}>'
+    more = f" lang={quoteattr(item.language)}" if item.language else ""
+    more += f" baseitem={quoteattr(item.base_item)}" if item.base_item else ""
+    yield f'  <item id={quoteattr(item.item)} type="{item.item_type}"{more}>'
     if item.price_minor is not None:
         yield f"    <price currency={quoteattr(item.currency or website.currency)}>{item.price_minor}</price>"
     for name, moment in (("validfrom", item.valid_from), ("validto", item.valid_to)):

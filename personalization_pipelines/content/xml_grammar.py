@@ -7,10 +7,12 @@ The parser (`xml_items.py`), the schema that the website's owner is given (`xml_
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
+from personalization_pipelines.events.rules import MAX_CATEGORY_CHARACTERS
 from personalization_pipelines.website import Website
 
 MAX_KEYS = 200
@@ -30,7 +32,7 @@ CHILDREN: dict[str, tuple[str, ...]] = {
     "attributes": ("attribute",),
 }  # fmt: skip
 REQUIRED = {"items": ("version",), "item": ("id", "type"), "content-data": ("key",), "attribute": ("key", "value")}
-OPTIONAL = {"item": ("lang",), "price": ("currency",), "imageurl": ("type",), "attribute": ("type",)}
+OPTIONAL = {"item": ("lang", "baseitem"), "price": ("currency",), "imageurl": ("type",), "attribute": ("type",)}
 TYPES = ("NOMINAL", "NUMERIC", "TEXT")
 KEY_PATTERN = "[^,&=\t\n\r\x7f]{1,64}"
 IMAGE_PATTERN = "[A-Za-z0-9_.-]{1,40}"
@@ -51,7 +53,10 @@ Value = str | int | float
 
 
 class XmlItem(msgspec.Struct):
-    """One item of one language. Price in the currency's smallest unit, times in microseconds UTC since 1970."""
+    """One item of one language. Price in the currency's smallest unit, times in microseconds UTC since 1970.
+
+    `base_item` is the item (of the same type) that this one is a variant of, "" for none.
+    """
 
     item_type: int
     item: str
@@ -62,11 +67,25 @@ class XmlItem(msgspec.Struct):
     valid_to: int | None = None
     categories: list[str] = []
     attributes: dict[str, list[Value]] = {}
+    base_item: str = ""
 
 
 def collapsed(text: str) -> str:
     """Return a text as XML Schema's `token` reads it: single blanks inside, none around."""
     return _SPACES.sub(" ", text).strip(" ") if not text.isalnum() else text
+
+
+def category_path(text: str) -> str | None:
+    """Return a path of categories as `/A/B`, `/` for none; None where it is too long or holds what nobody can see."""
+    text = collapsed(text)
+    if len(text) > MAX_CATEGORY_CHARACTERS or not text.isprintable():
+        return None
+    return "/" + "/".join(part.strip() for part in text.split("/") if part.strip())
+
+
+def longest(values: Sequence[Value]) -> int:
+    """Return how many characters values have as JSON at most, without writing it."""
+    return sum(6 * len(one) + 3 if isinstance(one, str) else 32 for one in values) + 1
 
 
 def moment_of(text: str, website: Website) -> int:

@@ -7,7 +7,7 @@ few rules that XML Schema 1.0 can not say are named there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import BinaryIO
 
@@ -28,7 +28,9 @@ from personalization_pipelines.content.xml_grammar import (
     TYPES,
     Value,
     XmlItem,
+    category_path,
     collapsed,
+    longest,
     moment_of,
 )
 from personalization_pipelines.currency import FRACTION_DIGITS, MAX_MINOR
@@ -96,7 +98,7 @@ class _Reader(StrictReader[XmlItem]):
         elif name in ("validfrom", "validto"):
             self._moment(self.item, name, collapsed(text))
         elif name == "categorypath":
-            self._category(self.item, collapsed(text))
+            self._category(self.item, text)
         elif name not in CHILDREN:
             self._value(self.item, name, text)
 
@@ -105,21 +107,24 @@ class _Reader(StrictReader[XmlItem]):
         if given["type"] not in self.types:
             known = ", ".join(sorted(self.types, key=int))
             self.refuse(f"type {given['type'][:40]!r}; expected one of the website's ({known})")
-        text = collapsed(given["id"]) if self.website.item_ids == "numeric" else given["id"]
-        try:
-            item = self.website.item_id(text)
-        except InvalidIdentifier as error:
-            self.refuse(str(error))
         if "lang" in given and not re.fullmatch(LANGUAGE_PATTERN, language):
             self.refuse(f"lang {language[:40]!r}; expected a code like eng-GB")
-        self.item = XmlItem(int(given["type"]), item, language)
+        self.item = XmlItem(int(given["type"]), self._item_id(given["id"]), language)
+        if "baseitem" in given:
+            self.item.base_item = self._item_id(given["baseitem"])
         self.seen, self.categories = set(), 0
+
+    def _item_id(self, text: str) -> str:
+        try:
+            return self.website.item_id(collapsed(text) if self.website.item_ids == "numeric" else text)
+        except InvalidIdentifier as error:
+            self.refuse(str(error))
 
     def _end_item(self, item: XmlItem) -> None:
         if item.valid_from is not None and item.valid_to is not None and item.valid_to < item.valid_from:
             self.refuse("validto is before validfrom")
         for key, values in item.attributes.items():
-            if _longest(values) > MAX_TEXT and len(orjson.dumps(values).decode()) > MAX_TEXT:
+            if longest(values) > MAX_TEXT and len(orjson.dumps(values).decode()) > MAX_TEXT:
                 self.refuse(f"the values of key {key!r} are longer than {MAX_TEXT:,} characters")
         self.complete(item)
         self.item = None
@@ -144,11 +149,11 @@ class _Reader(StrictReader[XmlItem]):
 
     def _category(self, item: XmlItem, text: str) -> None:
         self.categories += 1
-        if self.categories > MAX_CATEGORIES or len(text) > MAX_CATEGORY_CHARACTERS or not text.isprintable():
+        path = category_path(text)
+        if self.categories > MAX_CATEGORIES or path is None:
             self.refuse(
                 f"expected at most {MAX_CATEGORIES} printable paths of at most {MAX_CATEGORY_CHARACTERS:,} characters"
             )
-        path = "/" + "/".join(part.strip() for part in text.split("/") if part.strip())
         if path != "/" and path not in item.categories:
             item.categories.append(path)
 
@@ -185,8 +190,3 @@ class _Reader(StrictReader[XmlItem]):
         if abs(number) >= NUMBER_BELOW:
             self.refuse(f"value {value[:40]!r} of type NUMERIC; expected a number below 2^53")
         return int(number) if number.is_integer() else number
-
-
-def _longest(values: Sequence[Value]) -> int:
-    """Return how many characters values have as JSON at most, without writing it."""
-    return sum(6 * len(one) + 3 if isinstance(one, str) else 32 for one in values) + 1

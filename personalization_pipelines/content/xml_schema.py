@@ -79,6 +79,7 @@ def items_schema(website: Website) -> bytes:
     <xs:attribute name="id" use="required" type="id"/>
     <xs:attribute name="type" use="required" type="type"/>
     <xs:attribute name="lang" type="language"/>
+    <xs:attribute name="baseitem" type="id"/>
   </xs:complexType>
   <xs:complexType name="price">
     <xs:simpleContent><xs:extension base="amount"><xs:attribute name="currency" type="currency"/>

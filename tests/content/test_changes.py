@@ -63,7 +63,7 @@ def test_every_part_of_an_item_reaches_the_catalogue(home: Home, shop: Website) 
         "valid_to": datetime(2024, 6, 30, 22),
         "categories": ["/A/B", "/C"],
         "language": "eng-GB",
-        "base_item": "",
+        "base_item": "77",
         "first_seen": NOW.replace(tzinfo=None),
     }
     assert (second["item"], second["attributes"]) == ("7", "{}")

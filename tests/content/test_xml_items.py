@@ -30,7 +30,7 @@ WORDS = make_website(item_ids="alphanumeric")
 FULL = """<?xml version="1.0" encoding="UTF-8"?>
 <items version="1" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceSchemaLocation="schema.xsd">
   <!-- a comment -->
-  <item id="102" type="1" lang="eng-GB">
+  <item id="102" type="1" lang="eng-GB" baseitem="0077">
     <description>a &amp; b</description>
     <price currency="JPY"> 456 </price>
     <validfrom>2024-01-01T00:00:00</validfrom>
@@ -88,6 +88,7 @@ def test_every_element_is_read() -> None:
             "width": [12.5, 3],
             "code": ["007"],
         },
+        "77",
     )  # fmt: skip
     assert second == XmlItem(2, "7", price_minor=1245, currency="EUR")
     assert isinstance(first.attributes["width"][1], int)
@@ -114,6 +115,8 @@ REFUSED: dict[str, tuple[str, int, str, str]] = {
     "odd attribute": (item("", ' foo="1"'), 2, "<item>", "attribute 'foo' is not expected"),
     "item id": (document('<item id="1a" type="1"/>'), 2, "<item>", "item id '1a'"),
     "item type": (document('<item id="1" type="3"/>'), 2, "<item>", "type '3'; expected one of the website's (1, 2)"),
+    "base item": (item("", ' baseitem="1a"'), 2, "<item>", "item id '1a'"),
+    "no base item": (item("", ' baseitem=""'), 2, "<item>", "item id ''"),
     "language": (item("", ' lang="e"'), 2, "<item>", "lang 'e'"),
     "unknown": (item("\n<colour>red</colour>"), 3, "<item> of item '1'", "element 'colour' is not expected here"),
     "deep": (item("<description>a<b>c</b></description>"), 2, "<description>", "expected text only"),
@@ -316,6 +319,9 @@ NAMES = st.text(st.characters(categories=("L", "N", "P")), min_size=1, max_size=
 MOMENTS = st.one_of(st.none(), st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999))
 
 
+IDS = st.text(LETTERS.filter(lambda c: c not in "/,\\\ufffd"), min_size=1, max_size=128)
+
+
 @st.composite
 def items(draw: st.DrawFn) -> XmlItem:
     valid = sorted(one for one in (draw(MOMENTS), draw(MOMENTS)) if one is not None)
@@ -324,7 +330,7 @@ def items(draw: st.DrawFn) -> XmlItem:
     special = st.sampled_from(["description", "deeplinkurl", "imageurl"])
     return XmlItem(
         draw(st.sampled_from([1, 2])),
-        draw(st.text(LETTERS.filter(lambda c: c not in "/,\\\ufffd"), min_size=1, max_size=128)),
+        draw(IDS),
         draw(st.sampled_from(["", "eng-GB", "ger-DE"])),
         price,
         "" if price is None else draw(st.sampled_from(["EUR", "JPY", "KWD"])),
@@ -332,6 +338,7 @@ def items(draw: st.DrawFn) -> XmlItem:
         valid[1] if len(valid) > 1 else None,
         draw(st.lists(NAMES.map(lambda name: f"/{name}"), max_size=5, unique=True)),
         draw(st.dictionaries(st.one_of(KEYS, special), values, max_size=6)),
+        draw(st.one_of(st.just(""), IDS)),
     )  # fmt: skip
 
 
