@@ -9,10 +9,11 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from personalization_pipelines.content import changes
+from personalization_pipelines.content import changes, journal
 from personalization_pipelines.content.changes import JOURNAL, apply_changes
 from personalization_pipelines.content.import_history import import_history
 from personalization_pipelines.content.items import catalogue_file, import_items
+from personalization_pipelines.content.journal import Journal
 from personalization_pipelines.content.queue import DELETE_ITEM, ITEMS_XML, enqueue, pending
 from personalization_pipelines.content.versions import VersionedTable
 from personalization_pipelines.errors import Busy
@@ -125,7 +126,7 @@ def test_changes_of_another_kind_are_left_to_whom_they_are_for(home: Home, shop:
     assert len(pending(home, shop)) == 1
 
 
-STEPS = ["_write_journal", "add", "record_import", "done"]
+STEPS = ["write", "add", "record_import", "done"]
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -136,7 +137,8 @@ def test_a_refresh_that_dies_at_any_step_applies_each_change_exactly_once(
     send(home, shop, (1, 10), (2, 20))
     send(home, shop, (1, 11))
     with monkeypatch.context() as patched:
-        place: Any = VersionedTable if step == "add" else changes
+        places: dict[str, Any] = {"write": Journal, "add": VersionedTable, "record_import": changes, "done": journal}
+        place = places[step]
         real = getattr(place, step)
 
         def dying(*given: Any) -> Any:
