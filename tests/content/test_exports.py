@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.content import changes, exports, tries
+from personalization_pipelines.content import changes, exports, journal, tries
 from personalization_pipelines.content.assets import build_assets
 from personalization_pipelines.content.changes import JOURNAL, apply_changes
 from personalization_pipelines.content.fetch_export import Fetcher, Limits
