@@ -6,16 +6,16 @@ A new kind is a line in `KINDS`; applying them exactly once and in order is the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 import duckdb
 import msgspec
 import pyarrow as pa
 
+from personalization_pipelines.content.item_tables import INCOMING_SCHEMA, item_tables
 from personalization_pipelines.content.merging import Changes, Scope, merge_items
 from personalization_pipelines.content.queue import DELETE_ITEM, ITEMS_XML, Change, Deletion
 from personalization_pipelines.content.read_items import ITEM_SCHEMA
@@ -25,9 +25,7 @@ from personalization_pipelines.content.xml_items import read_xml_items
 from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.website import Website
 
-ROWS = 10_000
 MAX_LISTED = 10_000
-_INCOMING = pa.schema([field for field in ITEM_SCHEMA if field.name != "first_seen"])
 _KEY = pa.schema([(name, ITEM_SCHEMA.field(name).type) for name in ("item_type", "item", "language")])
 
 
@@ -112,17 +110,9 @@ def without(table: VersionedTable, gone: pa.Table, _: Scope | None, __: datetime
     return Changes(left, existing.num_rows, 0, 0, existing.num_rows - left.num_rows)
 
 
-def xml_table(items: Iterator[XmlItem]) -> pa.Table:
+def xml_table(items: Iterable[XmlItem]) -> pa.Table:
     """Return items as rows of the catalogue (ITEM_SCHEMA without first_seen), in their order."""
-    tables = [_INCOMING.empty_table()]
-    while rows := [_cells(one) for one in islice(items, ROWS)]:
-        tables.append(pa.Table.from_pylist(rows, _INCOMING))
-    return pa.concat_tables(tables)
-
-
-def _cells(item: XmlItem) -> dict[str, object]:
-    attributes = {key: item.attributes[key] for key in sorted(item.attributes)}
-    return {**msgspec.structs.asdict(item), "attributes": msgspec.json.encode(attributes).decode()}
+    return pa.concat_tables([INCOMING_SCHEMA.empty_table(), *item_tables(items)])
 
 
 def deletion_of(change: Change) -> Deletion:

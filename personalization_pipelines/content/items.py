@@ -22,6 +22,7 @@ from personalization_pipelines.content.import_history import (
 )
 from personalization_pipelines.content.item_gates import judge_items, require
 from personalization_pipelines.content.merging import Changes, merge_items
+from personalization_pipelines.content.object_stores import Given
 from personalization_pipelines.content.opening import Job, opened
 from personalization_pipelines.content.progress import Progress
 from personalization_pipelines.content.read_files import FileFormat
@@ -55,7 +56,7 @@ def catalogue_versions(home: Home, website: Website, as_of: datetime) -> tuple[P
 def import_items(
     home: Home,
     website: Website,
-    files: Sequence[str | Path],
+    files: Sequence[Given],
     *,
     mapping: str | Path | None = None,
     mode: Mode = "full",
@@ -147,7 +148,7 @@ def _report(
     return ImportReport(
         kind="items",
         website=job.website.name,
-        files=tuple(str(source.path) for source in job.sources),
+        files=job.names,
         import_id=import_id,
         rows=incoming.rows if incoming else 0,
         added=changes.added if changes else 0,
