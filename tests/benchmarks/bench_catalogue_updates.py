@@ -143,7 +143,7 @@ def _item(number: int, price: int, edition: int) -> XmlItem:
     }
     named |= {f"feature{place}": [f"value {(number * place) % 90}"] for place in range(1, 7)}
     paths = [f"/D{number % 20}/C{number % 1000}", f"/Sale/S{number % 10}"][: 1 + number % 2]
-    return XmlItem(1, f"{number:07d}", price_minor=price, currency="EUR", categories=paths, attributes=named)
+    return XmlItem(1, f"{number + 10_000_000}", price_minor=price, currency="EUR", categories=paths, attributes=named)
 
 
 def _send(home: Home, website: Any, updates: int, edition: int) -> None:
