@@ -1,12 +1,15 @@
 -- The items this website can recommend, one row each. The order of this table numbers the rows of every model.
 -- Where a catalogue exists, only its items count (an item sold out of it is gone). Where a website imports
 -- none, every item seen in events is taken, so that a website that only tracks gets recommendations too.
-with catalogue as (
+with first_languages as (
+    -- Several languages of an item are one item; its first language speaks for it. Keys alone are grouped: a window
+    -- over whole rows holds all of them in memory at once, which is too much from a million items on.
     select
-        stg_items.*,
-        -- Several languages of an item are one item; its first language speaks for it.
-        row_number() over (partition by item_type, item order by language) as language_number
+        item_type,
+        item,
+        min(language) as language
     from stg_items
+    group by item_type, item
 ),
 seen as (
     select
@@ -20,18 +23,21 @@ seen as (
 ),
 universe as (
     select
-        item_type,
-        item,
-        price_minor,
-        currency,
-        valid_from,
-        valid_to,
-        categories,
-        base_item,
-        first_seen,
-        attributes
-    from catalogue
-    where language_number = 1
+        stg_items.item_type,
+        stg_items.item,
+        stg_items.price_minor,
+        stg_items.currency,
+        stg_items.valid_from,
+        stg_items.valid_to,
+        stg_items.categories,
+        stg_items.base_item,
+        stg_items.first_seen,
+        stg_items.attributes
+    from stg_items
+    inner join first_languages
+        on first_languages.item_type = stg_items.item_type
+            and first_languages.item = stg_items.item
+            and first_languages.language = stg_items.language
     union all
     select
         item_type,

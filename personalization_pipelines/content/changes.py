@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from personalization_pipelines.content.import_history import ImportRow, is_recorded, record_import
 from personalization_pipelines.content.items import catalogue
-from personalization_pipelines.content.merging import Changes, merge_items
+from personalization_pipelines.content.merging import KEY, Changes, merge_items, remove_items
 from personalization_pipelines.content.queue import DELETE_ITEM, ITEMS_XML, Change, Deletion, done, pending, reject
 from personalization_pipelines.content.read_items import ITEM_SCHEMA
 from personalization_pipelines.content.xml_grammar import XmlItem
@@ -36,7 +36,7 @@ MAX_BYTES = 256 << 20
 ROWS = 10_000
 
 _INCOMING = pa.schema([field for field in ITEM_SCHEMA if field.name != "first_seen"])
-_KEY = pa.schema([(name, ITEM_SCHEMA.field(name).type) for name in ("item_type", "item", "language")])
+_KEY = pa.schema([(name, ITEM_SCHEMA.field(name).type) for name in KEY])
 
 
 def apply_changes(home: Home, website: Website, *, now: datetime | None = None) -> list[ImportRow]:
@@ -89,11 +89,11 @@ def _apply(home: Home, website: Website, batch: list[Change], journal: Path, mom
     if good[0].kind == ITEMS_XML:
         changes = merge_items(table, incoming, False, moment.replace(tzinfo=None))
     else:
-        changes = _without(table.current(), incoming)
+        changes = remove_items(table, incoming)
     row = _row(good, incoming, changes, moment, began)
     _write_journal(journal, row)
     if changes.any:
-        table.add(changes.table, row.transaction, moment)
+        changes.store(table, row.transaction, moment)
     record_import(home, website, row)
     _finish(good, journal)
     yield row
@@ -182,18 +182,3 @@ def _last(table: pa.Table) -> pa.Table:
             order by item_type, item, language
         """
         return connection.sql(query).to_arrow_table().cast(table.schema)
-
-
-def _without(existing: pa.Table, gone: pa.Table) -> Changes:
-    with duckdb.connect() as connection:
-        connection.register("existing", existing)
-        connection.register("gone", gone)
-        query = """
-            select * from existing e where not exists (
-                select 1 from gone g
-                where g.item_type = e.item_type and g.item = e.item
-                    and (g.language is null or g.language = e.language))
-            order by item_type, item, language
-        """
-        table = connection.sql(query).to_arrow_table().cast(ITEM_SCHEMA)
-    return Changes(table, existing.num_rows, 0, 0, existing.num_rows - table.num_rows)

@@ -26,7 +26,7 @@ import pyarrow as pa
 from personalization_pipelines.build import Build
 from personalization_pipelines.content.changes import apply_changes
 from personalization_pipelines.content.items import catalogue
-from personalization_pipelines.content.price_history import price_file
+from personalization_pipelines.content.price_history import price_files
 from personalization_pipelines.content.queue import ITEMS_XML, enqueue
 from personalization_pipelines.content.read_items import ITEM_SCHEMA
 from personalization_pipelines.content.write_xml import write_xml_items
@@ -73,7 +73,7 @@ def _round(build: Build) -> Seconds:
     with _timed(taken, "import"):
         apply_changes(home, website, now=build.as_of)
     with _timed(taken, "price history"):
-        price_file(home, website, build.as_of)
+        price_files(home, website, build.as_of)
     for table in BEFORE:
         run_feature(build, table)
     for table in TABLES:
