@@ -1,16 +1,16 @@
 """The content stage in the graph: the catalogue and the users, as files and imports brought them."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pyarrow.parquet as pq
 
+from personalization_pipelines.build import Build
 from personalization_pipelines.content.changes import apply_changes
 from personalization_pipelines.content.import_history import ImportRow, import_history
-from personalization_pipelines.content.items import catalogue_file, import_items
+from personalization_pipelines.content.items import catalogue_state, catalogue_version, import_items
 from personalization_pipelines.content.read_files import expand_files
 from personalization_pipelines.content.users import users_file
 from personalization_pipelines.erasure.applying import apply_tombstones
@@ -58,8 +58,14 @@ def _items(website: Website) -> dg.AssetsDefinition:
                     )
             if not build.rebuild:
                 apply_changes(build.home, website, now=build.as_of)
+            version = catalogue_version(build.home, website, build.as_of)
+            state = catalogue_state(build.home, website, build.as_of)
             return _result(
-                build.home, website, build.as_of, catalogue_file, "items", ITEM_COLUMNS, _sources(build.home, website)
+                _imports(build, "items"),
+                version.file if version else "none",
+                version.rows if version else 0,
+                _first_rows(state.whole, ITEM_COLUMNS) if state else [],
+                _sources(build.home, website),
             )
 
     return items
@@ -79,23 +85,28 @@ def _users(website: Website) -> dg.AssetsDefinition:
         build = build_of(context, installation.home, website)
         with step("content/users"):
             apply_tombstones(build.home, website)
-            return _result(build.home, website, build.as_of, users_file, "users", USER_COLUMNS)
+            file = users_file(build.home, website, build.as_of)
+            return _result(
+                _imports(build, "users"),
+                file.name if file else "none",
+                pq.read_metadata(file).num_rows if file else 0,
+                _first_rows(file, USER_COLUMNS) if file else [],
+            )
 
     return users
 
 
+def _imports(build: Build, kind: str) -> list[ImportRow]:
+    return [row for row in import_history(build.home, build.website) if row.kind == kind]
+
+
 def _result(
-    home: Home,
-    website: Website,
-    as_of: datetime,
-    find: Callable[[Home, Website, datetime], Path | None],
-    kind: str,
-    columns: list[str],
+    imports: Sequence[ImportRow],
+    version: str,
+    rows: int,
+    first_rows: list[dict[str, Any]],
     sources: Sequence[dict[str, Any]] = (),
 ) -> dg.MaterializeResult[None]:
-    file = find(home, website, as_of)
-    rows = pq.read_metadata(file).num_rows if file else 0
-    imports = [row for row in import_history(home, website) if row.kind == kind]
     gates = [gate.cells for row in imports[-1:] for gate in row.gates]
     return dg.MaterializeResult(
         metadata={
@@ -103,9 +114,9 @@ def _result(
             "imports": preview([_shown(row) for row in imports[-SHOWN_IMPORTS:]]),
             **({"gates": preview(gates)} if gates else {}),
             **({"sources": preview(sources)} if sources else {}),
-            "preview": preview(_first_rows(file, columns) if file else []),
+            "preview": preview(first_rows),
         },
-        data_version=dg.DataVersion(fingerprint(version=file.name if file else "none")),
+        data_version=dg.DataVersion(fingerprint(version=version)),
     )
 
 

@@ -1,8 +1,8 @@
 """The catalogue: items of files become its next version; what a full import does not bring is gone.
 
 A full import replaces the item types that its files hold (products and articles may come from different files);
-an incremental one adds and replaces single items. Every version is kept (versions.py says how), so that a build as of a past moment
-sees the items of that day. When an item was first seen survives all of it.
+an incremental one adds and replaces single items. Every version is kept (versions.py says how), so that a build as of
+a past moment sees the items of that day. When an item was first seen survives all of it.
 """
 
 from __future__ import annotations

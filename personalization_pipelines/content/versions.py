@@ -188,7 +188,9 @@ class VersionedTable:
         """Make `table` the newest version, whole; the caller holds the lock."""
         return self._add(table.cast(self.schema), import_id, imported_at, None)
 
-    def add_changes(self, changed: pa.Table, gone: pa.Table, import_id: str, imported_at: datetime, rows: int) -> Version:
+    def add_changes(
+        self, changed: pa.Table, gone: pa.Table, import_id: str, imported_at: datetime, rows: int
+    ) -> Version:
         """Make the newest version one with `changed` rows added or replaced, and the keys of `gone` removed.
 
         `rows` is how many the table then has. Writes the whole state where it is time to. The caller holds the lock.

@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 
 from personalization_pipelines.build import Build
 from personalization_pipelines.content.items import ITEM_SCHEMA, catalogue_state
-from personalization_pipelines.content.price_history import PRICE_SCHEMA, price_files
 from personalization_pipelines.content.merging import KEY
+from personalization_pipelines.content.price_history import PRICE_SCHEMA, price_files
 from personalization_pipelines.content.users import USER_SCHEMA, users_file
 from personalization_pipelines.content.versions import State, state_sql
 from personalization_pipelines.errors import ConfigurationError

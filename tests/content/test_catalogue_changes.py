@@ -119,7 +119,7 @@ def test_files_grow_with_the_update_and_become_whole_after_a_share_of_the_catalo
     with kept(100, share=0.25):
         send(home, shop, dict.fromkeys(range(400), 5), 0)
         for day in range(1, 9):
-            send(home, shop, {number: day * 10 for number in range(20)}, day)
+            send(home, shop, dict.fromkeys(range(20), day * 10), day)
         assert changes_kept(home, shop) == [None, 20, 20, 20, 20, 20, None, 20, 20]
         files = [catalogue(home, shop).directory / one.file for one in catalogue(home, shop).versions()]
         assert [pq.read_metadata(path).num_rows for path in files] == [400, 20, 20, 20, 20, 20, 400, 20, 20]
