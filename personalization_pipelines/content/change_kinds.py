@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import duckdb
 import msgspec
 import pyarrow as pa
 
 from personalization_pipelines.content.item_tables import INCOMING_SCHEMA, item_tables
-from personalization_pipelines.content.merging import Changes, Scope, merge_items
+from personalization_pipelines.content.merging import Changes, Scope, merge_items, remove_items
 from personalization_pipelines.content.queue import DELETE_ITEM, ITEMS_XML, Change, Deletion
 from personalization_pipelines.content.read_items import ITEM_SCHEMA
 from personalization_pipelines.content.versions import VersionedTable
@@ -95,19 +94,7 @@ def added(table: VersionedTable, incoming: pa.Table, scope: Scope | None, moment
 
 def without(table: VersionedTable, gone: pa.Table, _: Scope | None, __: datetime) -> Changes:
     """Return the catalogue without the items whose keys came; a key without language is of all languages."""
-    existing = table.current()
-    with duckdb.connect() as connection:
-        connection.register("existing", existing)
-        connection.register("gone", gone)
-        query = """
-            select * from existing e where not exists (
-                select 1 from gone g
-                where g.item_type = e.item_type and g.item = e.item
-                    and (g.language is null or g.language = e.language))
-            order by item_type, item, language
-        """
-        left = connection.sql(query).to_arrow_table().cast(ITEM_SCHEMA)
-    return Changes(left, existing.num_rows, 0, 0, existing.num_rows - left.num_rows)
+    return remove_items(table, gone)
 
 
 def xml_table(items: Iterable[XmlItem]) -> pa.Table:

@@ -23,9 +23,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from personalization_pipelines.build import Build
-from personalization_pipelines.content.items import ITEM_SCHEMA, catalogue_file
-from personalization_pipelines.content.price_history import PRICE_SCHEMA, price_file
+from personalization_pipelines.content.items import ITEM_SCHEMA, catalogue_state
+from personalization_pipelines.content.merging import KEY
+from personalization_pipelines.content.price_history import PRICE_SCHEMA, price_files
 from personalization_pipelines.content.users import USER_SCHEMA, users_file
+from personalization_pipelines.content.versions import State, state_sql
 from personalization_pipelines.errors import ConfigurationError
 from personalization_pipelines.events.lake import event_files, lake_fingerprint
 from personalization_pipelines.events.schema import EVENT_SCHEMA, TIME
@@ -74,7 +76,9 @@ class Inputs:
     items: Path | None
     users: Path | None
     lake: str
-    prices: Path | None = None
+    prices: tuple[Path, ...] = ()
+    item_changes: tuple[Path, ...] = ()
+    """What changed in `items` since, oldest first (content/versions.py)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "events", tuple(sorted(set(self.events))))
@@ -85,9 +89,20 @@ class Inputs:
         home, website = build.home, build.website
         # The text first: events that arrive in between are then read too early, never taken for already read.
         lake = lake_fingerprint(home, website)
-        items, users = catalogue_file(home, website, build.as_of), users_file(home, website, build.as_of)
-        prices = price_file(home, website, build.as_of)
-        return cls(tuple(event_files(home, website)), items, users, lake, prices)
+        state, users = catalogue_state(home, website, build.as_of), users_file(home, website, build.as_of)
+        items, changes = (state.whole, state.changes) if state else (None, ())
+        prices = price_files(home, website, build.as_of)
+        return cls(tuple(event_files(home, website)), items, users, lake, prices, changes)
+
+    @property
+    def catalogue(self) -> tuple[Path, ...]:
+        """Return the files of the catalogue, the whole one first."""
+        return (self.items, *self.item_changes) if self.items else ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return every file that a build reads."""
+        return (*self.events, *self.catalogue, *self.prices, *((self.users,) if self.users else ()))
 
 
 class Engine:
@@ -97,8 +112,8 @@ class Engine:
         self.inputs = inputs
         self._connection = connection
         self._register("lake_events", inputs.events)
-        self._register("lake_items", [inputs.items] if inputs.items else [])
-        self._register("lake_prices", [inputs.prices] if inputs.prices else [])
+        self._register_items()
+        self._register("lake_prices", inputs.prices)
         self._register("lake_users", [inputs.users] if inputs.users else [])
         self.as_of = self._effective_as_of(build.as_of)
         self.values: dict[str, object] = {
@@ -151,6 +166,14 @@ class Engine:
         paths = ", ".join(quoted(path) for path in files)
         source = f"read_parquet([{paths}], union_by_name = true)"
         self.rows(f'create view "{name}" as select {columns} from {source}')  # noqa: S608 - our own names
+
+    def _register_items(self) -> None:
+        whole, changes = self.inputs.items, self.inputs.item_changes
+        if whole and changes:
+            merged = state_sql(State(whole, changes), ITEM_SCHEMA.names, KEY)
+            self.rows(f"create view lake_items as {merged}")
+        else:
+            self._register("lake_items", [whole] if whole else [])
 
     def _effective_as_of(self, as_of: datetime) -> datetime:
         """The build's `as_of`, but no later than the newest event: a build later in the day that has seen
@@ -267,12 +290,11 @@ def memory_limit() -> int:
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, directory: Path, inputs: Inputs) -> None:
-    files = [path for path in (*inputs.events, inputs.items, inputs.prices, inputs.users) if path]
     spill = directory / ".spill"
     for setting, value in (
         ("temp_directory", quoted(spill)),
         ("allowed_directories", f"[{quoted(directory)}]"),
-        ("allowed_paths", "[" + ", ".join(quoted(path) for path in files) + "]"),
+        ("allowed_paths", "[" + ", ".join(quoted(path) for path in inputs.files) + "]"),
         ("enable_external_access", "false"),
         ("lock_configuration", "true"),
     ):
