@@ -13,12 +13,20 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from personalization_pipelines.content.canonical import Canonical
-from personalization_pipelines.content.columns import EXACT_FLOAT, as_text, each_distinct, is_json, join_present
+from personalization_pipelines.content.columns import (
+    EXACT_FLOAT,
+    as_text,
+    each_distinct,
+    except_where,
+    is_json,
+    join_present,
+)
 from personalization_pipelines.content.mapping import CANONICAL, Joined, Mapping
 from personalization_pipelines.errors import ImportRefused
 
@@ -26,6 +34,8 @@ MAX_ATTRIBUTES = 200
 MAX_TEXT = 65_536
 """Characters of one attribute's values as JSON; a longer one rejects the row."""
 
+_ESCAPED = r'["\\\x00-\x1f]'
+"""What JSON does not write as it is."""
 _NAME = re.compile(r"[^\x00-\x1f\x7f,&=]{1,64}")
 
 
@@ -63,7 +73,9 @@ def read_attributes(batch: Canonical, chosen: dict[str, str]) -> pa.Array:
     for name in sorted({*chosen, *batch.rules.joined}):
         column = chosen.get(name, name)
         if name in batch.rules.joined:
-            values = each_distinct(_joined(batch, batch.rules.joined[name]), _reader(batch.rules, name), pa.string())
+            values = each_distinct(
+                _joined(batch, batch.rules.joined[name]), value_reader(batch.rules, name), pa.string()
+            )
         else:
             values = _values(batch, column, name)
         long = pc.greater(pc.utf8_length(values), MAX_TEXT)
@@ -77,9 +89,11 @@ def read_attributes(batch: Canonical, chosen: dict[str, str]) -> pa.Array:
 
 def _values(batch: Canonical, column: str, name: str) -> pa.Array:
     """Return each row's values as a JSON list, null where there is none."""
-    cells, read = batch.batch.column(column), _reader(batch.rules, name)
+    cells, read = batch.batch.column(column), value_reader(batch.rules, name)
     if is_json(batch.batch.schema.field(column)):
         return each_distinct(cells, lambda text: read(json.loads(text)), pa.string())
+    if not _has_rule(batch.rules, name) and (tokens := column_tokens(cells)) is not None:
+        return tokens
     if pa.types.is_nested(cells.type):
         return pa.array([read(value) for value in cells.to_pylist()], pa.string())
     if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
@@ -87,7 +101,52 @@ def _values(batch: Canonical, column: str, name: str) -> pa.Array:
     return each_distinct(cells, read, pa.string())
 
 
-def _reader(rules: Mapping, name: str) -> Callable[[Any], str | None]:
+def _has_rule(rules: Mapping, name: str) -> bool:
+    return name in rules.numbers or name in rules.text or name in rules.split
+
+
+def column_tokens(cells: pa.Array) -> pa.Array | None:
+    """Return what `value_reader` would, without Python for each value; None where a type needs it."""
+    kind = cells.type
+    if pa.types.is_list(kind):
+        return _list_tokens(cells)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        text = as_text(cells)
+        plain = pc.invert(pc.match_substring_regex(text, _ESCAPED))
+        quoted = pc.binary_join_element_wise('["', text, '"]', "")
+        return except_where(pc.fill_null(plain, True), quoted, text, _escaped)
+    if pa.types.is_integer(kind) and _all_exact(cells):
+        return pc.binary_join_element_wise("[", cells.cast(pa.string()), "]", "")
+    return None
+
+
+def _escaped(text: pa.Array) -> pa.Array:
+    return each_distinct(text, lambda one: orjson.dumps([one]).decode(), pa.string())
+
+
+def _all_exact(numbers: pa.Array) -> bool:
+    found = pc.min_max(numbers).as_py()
+    return bool(max(abs(one or 0) for one in found.values()) < EXACT_FLOAT)
+
+
+def _list_tokens(cells: pa.Array) -> pa.Array | None:
+    """Return the same of lists, whose every value has to be there and have a type that needs no Python."""
+    inside = cells.flatten()
+    if inside.null_count or pa.types.is_nested(inside.type):
+        return None
+    tokens = column_tokens(inside)
+    if tokens is None or tokens.null_count:
+        return None
+    bare = pc.utf8_slice_codeunits(tokens, 1, -1)
+    lengths = pc.fill_null(pc.list_value_length(cells), 0).to_numpy(zero_copy_only=False)
+    offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))), pa.int32())
+    joined = pc.binary_join(pa.ListArray.from_arrays(offsets, bare), ",")
+    present = pc.if_else(pa.array(lengths > 0), joined, pa.scalar(None, pa.string()))
+    return pc.binary_join_element_wise("[", present, "]", "")
+
+
+def value_reader(rules: Mapping, name: str) -> Callable[[Any], str | None]:
+    """Return what makes a JSON list of an attribute's cell, None of one that holds nothing."""
     numeric, text, separator = name in rules.numbers, name in rules.text, rules.split.get(name)
 
     def read(value: Any) -> str | None:

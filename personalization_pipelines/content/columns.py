@@ -27,6 +27,8 @@ EXACT_FLOAT = 2**53
 MAX_LABEL = 128
 """Characters of a session, order or event id."""
 
+_CANONICAL_ID = r"^[1-9][0-9]{0,17}$"
+"""Ids that are their own canonical form, on whichever website: no Python is needed to see it."""
 _WHOLE_TEXT = r"^(-?[0-9]+)\.0+$"
 _WHOLE = re.compile(r"-?[0-9]{1,19}(\.0*)?", re.ASCII)
 
@@ -43,6 +45,16 @@ def each_distinct(cells: pa.Array, convert: Callable[[Any], Any], kind: pa.DataT
     encoded = cells if pa.types.is_dictionary(cells.type) else pc.dictionary_encode(cells)
     values = pa.array([None if one is None else converted(one) for one in encoded.dictionary.to_pylist()], kind)
     return values.take(encoded.indices)
+
+
+def except_where(
+    fine: pa.Array, values: pa.Array, cells: pa.Array, convert: Callable[[pa.Array], pa.Array]
+) -> pa.Array:
+    """Return `values` where they are fine, and what `convert` makes of `cells` in the few other rows."""
+    odd = pc.invert(pc.fill_null(fine, False))
+    if not pc.any(odd).as_py():
+        return values
+    return pc.replace_with_mask(values, odd, convert(cells.filter(odd)))
 
 
 def as_text(cells: pa.Array) -> pa.Array:
@@ -91,7 +103,12 @@ def inexact_ids(cells: pa.Array) -> pa.Array:
 
 def item_ids(text: pa.Array, alphanumeric: bool) -> pa.Array:
     """Return item ids in the website's canonical form."""
-    return each_distinct(text, lambda value: parse_item_id(value, alphanumeric=alphanumeric), pa.string())
+    return except_where(
+        pc.match_substring_regex(text, _CANONICAL_ID),
+        text,
+        text,
+        lambda odd: each_distinct(odd, lambda value: parse_item_id(value, alphanumeric=alphanumeric), pa.string()),
+    )
 
 
 def item_types(text: pa.Array, declared: set[int]) -> pa.Array:

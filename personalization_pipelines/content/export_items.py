@@ -67,6 +67,7 @@ class ExportItems:
     def __init__(self, website: Website) -> None:
         self.website = website
         self.keys: set[str] = set()
+        self.size = 0
         self.declared = ", ".join(map(str, sorted(website.item_types)))
         self.wanted = "1 to 128 characters without '/' and ','" if website.item_ids == "alphanumeric" else "a number"
         self.moment = lru_cache(maxsize=1024)(partial(moment_of, website=website))
@@ -135,10 +136,11 @@ class ExportItems:
 
     def _attributes(self, given: Mapping[str, Any]) -> dict[str, list[Value]]:
         found: dict[str, list[Value]] = {}
+        self.size = 0
         for key, value in given.items():
             if key not in NO_ATTRIBUTES:
                 self._add(found, key, value)
-        if longest([text for values in found.values() for text in values]) > MAX_TEXT:
+        if self.size > MAX_TEXT:
             for key, values in found.items():
                 if longest(values) > MAX_TEXT and len(orjson.dumps(values).decode()) > MAX_TEXT:
                     raise Unusable(key, "", f"a field is longer than {MAX_TEXT:,} characters")
@@ -149,6 +151,7 @@ class ExportItems:
         kind, typed = type(value), value
         if kind is str:
             typed = plain_text(value)
+            self.size += 6 * len(typed)
             if typed[10:11] == "T":
                 typed = self._date(typed)
         elif kind is dict:
@@ -166,6 +169,7 @@ class ExportItems:
             return
         if key not in self.keys:
             self._new_key(key)
+        self.size += 32  # with what its text may take as JSON, counted above
         if key in found:
             found[key].append(typed)
         else:

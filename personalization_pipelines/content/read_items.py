@@ -69,17 +69,21 @@ class Incoming:
 def read_items(job: Job, rejects: RejectsFile) -> Incoming:
     """Return the items of all files of an import; rejected rows go to `rejects`."""
     found = Incoming(INCOMING_SCHEMA.append(pa.field(_ORDER, MICROSECONDS)).empty_table())
+    found.items = _newest(_rows(job, found, rejects), found, job.mapping.rules.newest_by)
+    if job.mapping.rules.price_from:
+        found.items = _priced(job, found)
+    return found
+
+
+def _rows(job: Job, found: Incoming, rejects: RejectsFile) -> pa.Table:
+    """Return the rows of all files in their order; the files' own tables are not held beside them."""
     tables = [found.items]
     for source in job.sources:
         if isinstance(source, ItemDocument):
             tables += _read_document(job, source, found, rejects)
         else:
             tables += _read_file(job, source, found, rejects)
-    table = pa.concat_tables(tables).combine_chunks()
-    found.items = _newest(table, found, job.mapping.rules.newest_by)
-    if job.mapping.rules.price_from:
-        found.items = _priced(job, found)
-    return found
+    return pa.concat_tables(tables).combine_chunks()
 
 
 def _read_file(job: Job, source: SourceFile, found: Incoming, rejects: RejectsFile) -> list[pa.Table]:

@@ -44,7 +44,6 @@ class StrictReader(Generic[Record]):
         self.grammar = grammar
         self.path: list[str] = [""]
         self.text: list[str] = []
-        self.length = 0
         self.given: dict[str, str] = {}
         self.count = 0
         self.ready: list[Record] = []
@@ -55,7 +54,7 @@ class StrictReader(Generic[Record]):
         self.parser.StartDoctypeDeclHandler = self._doctype
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
-        self.parser.CharacterDataHandler = self._characters
+        self.parser.CharacterDataHandler = self.text.append
 
     def begin(self, name: str) -> None:
         """Take an element that is allowed here, with its attributes in `given`."""
@@ -77,6 +76,7 @@ class StrictReader(Generic[Record]):
             self._parse(chunk, False)
             if fed - self.parser.CurrentByteIndex > MAX_TOKEN + CHUNK:
                 self.refuse(f"a tag or comment of more than {MAX_TOKEN:,} bytes")
+            self._check_so_far()
             yield from self._take()
         self._parse(b"", True)
         if not self.count:
@@ -116,6 +116,9 @@ class StrictReader(Generic[Record]):
         self.refuse("a DTD (<!DOCTYPE); documents with one are refused")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if self.text:
+            self._check_text("".join(self.text))
+            self.text.clear()
         expected = self.grammar.children.get(self.path[-1], ())
         if name not in expected:
             inside = ", ".join(f"<{one}>" for one in expected) or "text only"
@@ -123,7 +126,6 @@ class StrictReader(Generic[Record]):
         self.path.append(name)
         self.given = {key: text for key, text in attributes.items() if " " not in key or not _is_hint(key)}
         self._check_attributes(name)
-        self.text, self.length = [], 0
         self.begin(name)
 
     def _check_attributes(self, name: str) -> None:
@@ -138,20 +140,29 @@ class StrictReader(Generic[Record]):
             if key not in self.given:
                 self.refuse(f"attribute {key!r} is missing")
 
-    def _characters(self, text: str) -> None:
+    def _check_so_far(self) -> None:
+        """Look at the text that the bytes so far brought; blanks that mean nothing are dropped, for they may be many."""
+        if self.text:
+            self._check_text("".join(self.text))
+            if self.path[-1] in self._silent:
+                self.text.clear()
+
+    def _check_text(self, text: str) -> None:
+        """Refuse a text that the element it stands in can not hold; it is collected first, which costs no call."""
         if self.path[-1] in self._silent:
             if text.strip(" \t\r\n"):
                 self.refuse(f"text {text.strip()[:40]!r} is not expected here")
             if self.path[-1] in self.grammar.empty:
                 self.refuse("white space is not expected here: the element is empty")
-            return
-        self.length += len(text)
-        if self.length > MAX_TEXT:
+        elif len(text) > MAX_TEXT:
             self.refuse(f"more than {MAX_TEXT:,} characters")
-        self.text.append(text)
 
     def _end(self, name: str) -> None:
-        self.end(name, "".join(self.text))
+        text = "".join(self.text)
+        if text:
+            self._check_text(text)
+            self.text.clear()
+        self.end(name, text)
         self.path.pop()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -45,6 +46,10 @@ TIME_PATTERN = (
     r"(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00)?"
 )
 
+SHORT = 200
+"""Characters of a path up to which it is kept: thousands of items are of the same categories."""
+
+_NUMBER = re.compile(NUMBER_PATTERN)
 _SPACES = re.compile("[ \t\r\n]+")
 EPOCH = datetime(1970, 1, 1)
 _LEAST, _MOST = ((one - EPOCH) // timedelta(microseconds=1) for one in (datetime.min, datetime.max))
@@ -77,15 +82,30 @@ def collapsed(text: str) -> str:
 
 def category_path(text: str) -> str | None:
     """Return a path of categories as `/A/B`, `/` for none; None where it is too long or holds what nobody can see."""
+    return _short_path(text) if len(text) <= SHORT else _path(text)
+
+
+def _path(text: str) -> str | None:
     text = collapsed(text)
     if len(text) > MAX_CATEGORY_CHARACTERS or not text.isprintable():
         return None
     return "/" + "/".join(part.strip() for part in text.split("/") if part.strip())
 
 
+_short_path = lru_cache(maxsize=10_000)(_path)
+
+
 def longest(values: Sequence[Value]) -> int:
     """Return how many characters values have as JSON at most, without writing it."""
     return sum(6 * len(one) + 3 if isinstance(one, str) else 32 for one in values) + 1
+
+
+def number_of(text: str) -> int | float | None:
+    """Return a number below 2^53 as Python has it, whole ones as int; None for what is none."""
+    number = float(text) if _NUMBER.fullmatch(text) else float(NUMBER_BELOW)
+    if abs(number) >= NUMBER_BELOW:
+        return None
+    return int(number) if number.is_integer() else number
 
 
 def moment_of(text: str, website: Website) -> int:

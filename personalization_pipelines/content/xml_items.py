@@ -20,8 +20,6 @@ from personalization_pipelines.content.xml_grammar import (
     KEY_PATTERN,
     LANGUAGE_PATTERN,
     MAX_KEYS,
-    NUMBER_BELOW,
-    NUMBER_PATTERN,
     OPTIONAL,
     PRICE_PATTERN,
     REQUIRED,
@@ -32,6 +30,7 @@ from personalization_pipelines.content.xml_grammar import (
     collapsed,
     longest,
     moment_of,
+    number_of,
 )
 from personalization_pipelines.currency import FRACTION_DIGITS, MAX_MINOR
 from personalization_pipelines.errors import InvalidIdentifier
@@ -186,7 +185,7 @@ class _Reader(StrictReader[XmlItem]):
             if len(value) > MAX_TEXT:
                 self.refuse(f"a value of more than {MAX_TEXT:,} characters")
             return value
-        number = float(value) if re.fullmatch(NUMBER_PATTERN, value) else float(NUMBER_BELOW)
-        if abs(number) >= NUMBER_BELOW:
+        number = number_of(value)
+        if number is None:
             self.refuse(f"value {value[:40]!r} of type NUMERIC; expected a number below 2^53")
-        return int(number) if number.is_integer() else number
+        return number

@@ -19,9 +19,8 @@ from personalization_pipelines.content.xml_grammar import (
     DATE_PATTERN,
     KEY_PATTERN,
     MAX_KEYS,
-    NUMBER_BELOW,
-    NUMBER_PATTERN,
     moment_of,
+    number_of,
 )
 from personalization_pipelines.errors import InvalidIdentifier
 from personalization_pipelines.events.visitors import visitor_of
@@ -137,10 +136,10 @@ class _Reader(StrictReader[XmlUser]):
             return self._moment(kind, text)
         if kind != "NUMERIC":
             return text
-        number = float(text) if re.fullmatch(NUMBER_PATTERN, text) else float(NUMBER_BELOW)
-        if abs(number) >= NUMBER_BELOW:
+        number = number_of(text)
+        if number is None:
             self.refuse(f"value {text[:40]!r} of type NUMERIC; expected a number below 2^53")
-        return int(number) if number.is_integer() else number
+        return number
 
     def _moment(self, kind: str, text: str) -> str:
         """Return a date or time as it was written, for it has to come back so."""

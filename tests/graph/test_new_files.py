@@ -150,11 +150,14 @@ def test_new_and_changed_objects_of_a_store_are_asked_for_once(home: Home, store
     assert [sensor.asks() for _ in range(3)] == [False, True, False]
 
 
-def test_a_refresh_imports_the_objects_of_a_store(home: Home, stored: Any) -> None:
+def test_the_graph_imports_the_objects_of_a_store(home: Home, stored: Any) -> None:
     store, website = stored
     store.pipe("/shop/new/a.json", export(1, 2))
     store.pipe("/shop/new/b.json.gz", gzip.compress(export(3)))  # the pattern does not name it
-    refresh(home, website)
+    job = Sensor(home, website).definitions.resolve_job_def("shop_refresh")
+    with dg.DagsterInstance.ephemeral() as instance:
+        items = [dg.AssetKey(["shop", "content", "items"])]
+        assert job.execute_in_process(instance=instance, asset_selection=items, tags={"website": "shop"}).success
     assert items_of(home, website) == ["1", "2"]
     (row,) = import_history(home, website)
     assert (row.files, row.mode) == (("memory://shop/new/a.json",), "full")
@@ -205,3 +208,22 @@ def test_addresses_of_nothing_but_object_stores_are_taken(
     if "://" in address:
         with pytest.raises(ImportRefused, match=sentence):
             expand_files(home, address)
+
+
+def test_the_schedule_asks_for_the_objects_of_a_store_too(home: Home, stored: Any) -> None:
+    store, website = stored
+    store.pipe("/shop/new/a.json", export(1))
+    definitions = complete(home, website_definitions(website))
+    items, cursor, asked = dg.AssetKey(["shop", "content", "items"]), None, []
+    with dg.DagsterInstance.ephemeral() as instance:
+        for hour, minute in ((0, 30), (1, 30), (2, 30), (2, 45)):  # 03:00 of Berlin is 02:00 in winter
+            result = dg.evaluate_automation_conditions(
+                definitions,
+                instance,
+                asset_selection=dg.AssetSelection.assets(items),
+                evaluation_time=datetime(2026, 11, 2, hour, minute, tzinfo=UTC),
+                cursor=cursor,
+            )
+            cursor = result.cursor
+            asked.append(result.get_num_requested(items))
+    assert asked == [1, 0, 1, 0], "once at the beginning, and at the tick"
