@@ -141,7 +141,7 @@ class StrictReader(Generic[Record]):
                 self.refuse(f"attribute {key!r} is missing")
 
     def _check_so_far(self) -> None:
-        """Look at the text that the bytes so far brought; blanks that mean nothing are dropped, for they may be many."""
+        """Look at the text that the bytes so far brought; blanks that mean nothing are dropped: they may be many."""
         if self.text:
             self._check_text("".join(self.text))
             if self.path[-1] in self._silent:
