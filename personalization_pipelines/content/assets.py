@@ -14,6 +14,7 @@ from personalization_pipelines.content.import_history import ImportRow, import_h
 from personalization_pipelines.content.items import catalogue_file, import_items
 from personalization_pipelines.content.queue import pending
 from personalization_pipelines.content.read_files import expand_files
+from personalization_pipelines.content.transfers import newest_transfers, transfers_file
 from personalization_pipelines.content.tries import read_tries
 from personalization_pipelines.content.user_changes import apply_user_changes
 from personalization_pipelines.content.users import users_file
@@ -26,6 +27,7 @@ from personalization_pipelines.website import Website
 
 SHOWN_IMPORTS = 10
 SHOWN_ROWS = 5
+SHOWN_TRANSFERS = 10
 ITEM_COLUMNS = ["item_type", "item", "price_minor", "currency", "categories", "attributes"]
 USER_COLUMNS = ["source"]  # what Dagster's history once holds no erasure reaches: no attributes of persons
 
@@ -63,7 +65,9 @@ def _items(website: Website) -> dg.AssetsDefinition:
             if not build.rebuild:
                 apply_changes(build.home, website, now=build.as_of)
             more = {"sources": _sources(build.home, website), "waiting": _waiting(build.home, website)}
-            return _result(build.home, website, build.as_of, catalogue_file, "items", ITEM_COLUMNS, more)
+            if moved := transfers_file(build.home, website, build.as_of):
+                more["transfers"] = newest_transfers(moved, SHOWN_TRANSFERS)
+            return _result(build.home, website, build.as_of, catalogue_file, "items", ITEM_COLUMNS, more, moved)
 
     return items
 
@@ -98,6 +102,7 @@ def _result(
     kind: str,
     columns: list[str],
     more: Mapping[str, Sequence[dict[str, Any]]] = MappingProxyType({}),
+    moved: Path | None = None,
 ) -> dg.MaterializeResult[None]:
     file = find(home, website, as_of)
     rows = pq.read_metadata(file).num_rows if file else 0
@@ -111,8 +116,13 @@ def _result(
             **{name: preview(rows) for name, rows in more.items() if rows},
             "preview": preview(_first_rows(file, columns) if file else []),
         },
-        data_version=dg.DataVersion(fingerprint(version=file.name if file else "none")),
+        data_version=dg.DataVersion(fingerprint(version=file.name if file else "none", **_version_of(moved))),
     )
+
+
+def _version_of(moved: Path | None) -> dict[str, str]:
+    """Return what tells the transfers of before from these: a transfer need not change the catalogue."""
+    return {"transfers": moved.name} if moved else {}
 
 
 def _sources(home: Home, website: Website) -> list[dict[str, Any]]:

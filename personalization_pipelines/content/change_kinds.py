@@ -28,7 +28,8 @@ from personalization_pipelines.website import Website
 ROWS = 10_000
 MAX_LISTED = 10_000
 _INCOMING = pa.schema([field for field in ITEM_SCHEMA if field.name != "first_seen"])
-_KEY = pa.schema([(name, ITEM_SCHEMA.field(name).type) for name in ("item_type", "item", "language")])
+KEY = pa.schema([(name, ITEM_SCHEMA.field(name).type) for name in ("item_type", "item", "language")])
+"""Of items that go; without language in all."""
 
 
 @dataclass
@@ -65,6 +66,7 @@ class Arrived:
 
 Read = Callable[[Change, Website], Arrived]
 Merge = Callable[[VersionedTable, pa.Table, Scope | None, datetime], Changes]
+First = Callable[[Change, str], None]
 
 
 def _nothing_known(_: Change) -> Mapping[str, Any]:
@@ -73,6 +75,10 @@ def _nothing_known(_: Change) -> Mapping[str, Any]:
 
 def _as_sent(_: Change) -> bytes | None:
     return None
+
+
+def _nothing_first(_: Change, __: str) -> None:
+    return
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,10 @@ class Kind:
     merge: Merge
     judged: bool = False
     """Whether the gates of item imports judge it; such changes are imports of their own."""
+    alone: bool = False
+    """Whether each change is an import of its own all the same."""
+    first: First = _nothing_first
+    """What is stored before the catalogue, with the import's id: it must bear to be done again after a crash."""
     known: Callable[[Change], Mapping[str, Any]] = _nothing_known
     """Fields of the history's row of a change that is refused."""
     kept: Callable[[Change], bytes | None] = _as_sent
@@ -134,7 +144,7 @@ def deletion_of(change: Change) -> Deletion:
 
 
 def _read_deletion(change: Change, _: Website) -> Arrived:
-    return Arrived(pa.Table.from_pylist([msgspec.structs.asdict(deletion_of(change))], _KEY), (change.name,))
+    return Arrived(pa.Table.from_pylist([msgspec.structs.asdict(deletion_of(change))], KEY), (change.name,))
 
 
 def _read_document(change: Change, website: Website) -> Arrived:

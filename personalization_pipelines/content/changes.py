@@ -1,9 +1,10 @@
 """Applies the changes of the catalogue that came over HTTP, oldest first, each exactly once.
 
-Neighbours of one kind in the queue are one import (a change that gates judge is one of its own): one version of the
-catalogue and one row of the history. What is about to be applied is written down first (`changes/applying.json`,
-with its row), so that after a crash the next refresh knows whether the catalogue has it: then only the row and the
-removal from the queue are caught up. Notified exports are fetched before (exports.py), while nothing is locked.
+Neighbours of one kind in the queue are one import (a change that gates judge, and a transfer, is one of its own): one
+version of the catalogue and one row of the history. What is about to be applied is written down first
+(`changes/applying.json`, with its row), so that after a crash the next refresh knows whether the catalogue has it: then
+only the row and the removal from the queue are caught up. Notified exports are fetched before (exports.py), while
+nothing is locked.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from personalization_pipelines.content.merging import Changes
 from personalization_pipelines.content.queue import Change, changes_directory, pending, reject
 from personalization_pipelines.content.read_items import Incoming
 from personalization_pipelines.content.report import GateRow
+from personalization_pipelines.content.transfers import Transfers
 from personalization_pipelines.content.verdicts import RejectsFile
 from personalization_pipelines.errors import PermanentError, QualityGateFailed
 from personalization_pipelines.fingerprint import fingerprint
@@ -55,7 +57,7 @@ def apply_changes(
     """
     moment = (now or datetime.now(UTC)).astimezone(UTC)
     exports = Exports(home, website, moment, fetcher or Fetcher(website.content.export_hosts))
-    kinds = KINDS | exports.kinds()
+    kinds = KINDS | exports.kinds() | Transfers(home, website, moment).kinds()
     journal = Journal(changes_directory(home, website) / JOURNAL)
     rows: list[ImportRow] = []
     while (waiting := _waiting(home, website, kinds)) or journal.exists():
@@ -82,7 +84,7 @@ def _batches(waiting: Sequence[Change], kinds: Mapping[str, Kind]) -> Iterator[l
         for change in run:
             batch.append(change)
             size += change.path.stat().st_size
-            if size > MAX_BYTES or kinds[name].judged:
+            if size > MAX_BYTES or kinds[name].judged or kinds[name].alone:
                 yield batch
                 batch, size = [], 0
         if batch:
@@ -128,6 +130,8 @@ class _Applying:
         except QualityGateFailed as error:
             return self._refuse(good[0], kind, error, row)
         self.journal.write(row)
+        for change in good:
+            kind.first(change, row.transaction)
         if changes.any:
             table.add(changes.table, row.transaction, self.moment)
         record_import(self.home, self.website, row)

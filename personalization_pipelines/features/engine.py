@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from personalization_pipelines.build import Build
 from personalization_pipelines.content.items import ITEM_SCHEMA, catalogue_file
 from personalization_pipelines.content.price_history import PRICE_SCHEMA, price_file
+from personalization_pipelines.content.transfers import TRANSFER_SCHEMA, transfers_file
 from personalization_pipelines.content.users import USER_SCHEMA, users_file
 from personalization_pipelines.errors import ConfigurationError
 from personalization_pipelines.events.lake import event_files, lake_fingerprint
@@ -60,6 +61,7 @@ SOURCES = {
     "lake_events": EVENT_SCHEMA,
     "lake_items": ITEM_SCHEMA,
     "lake_prices": PRICE_SCHEMA,
+    "lake_transfers": TRANSFER_SCHEMA,
     "lake_users": USER_SCHEMA,
     "build": BUILD_SCHEMA,
     "utc_days": DAY_SCHEMA,
@@ -75,6 +77,7 @@ class Inputs:
     users: Path | None
     lake: str
     prices: Path | None = None
+    transfers: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "events", tuple(sorted(set(self.events))))
@@ -86,8 +89,8 @@ class Inputs:
         # The text first: events that arrive in between are then read too early, never taken for already read.
         lake = lake_fingerprint(home, website)
         items, users = catalogue_file(home, website, build.as_of), users_file(home, website, build.as_of)
-        prices = price_file(home, website, build.as_of)
-        return cls(tuple(event_files(home, website)), items, users, lake, prices)
+        prices, transfers = price_file(home, website, build.as_of), transfers_file(home, website, build.as_of)
+        return cls(tuple(event_files(home, website)), items, users, lake, prices, transfers)
 
 
 class Engine:
@@ -100,6 +103,7 @@ class Engine:
         self._register("lake_items", [inputs.items] if inputs.items else [])
         self._register("lake_prices", [inputs.prices] if inputs.prices else [])
         self._register("lake_users", [inputs.users] if inputs.users else [])
+        self._register("lake_transfers", [inputs.transfers] if inputs.transfers else [])
         self.as_of = self._effective_as_of(build.as_of)
         self.values: dict[str, object] = {
             "as_of": self.as_of.isoformat(),
@@ -267,7 +271,7 @@ def memory_limit() -> int:
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, directory: Path, inputs: Inputs) -> None:
-    files = [path for path in (*inputs.events, inputs.items, inputs.prices, inputs.users) if path]
+    files = [path for path in (*inputs.events, inputs.items, inputs.prices, inputs.users, inputs.transfers) if path]
     spill = directory / ".spill"
     for setting, value in (
         ("temp_directory", quoted(spill)),

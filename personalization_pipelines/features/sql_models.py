@@ -238,6 +238,8 @@ def _inputs(build: Build, engine: Engine, model: SqlModel) -> dict[str, object]:
                 found[table] = _sha256(engine.inputs.prices) if engine.inputs.prices else ""
             case "lake_users":
                 found[table] = _sha256(engine.inputs.users) if engine.inputs.users else ""
+            case "lake_transfers":
+                found[table] = _sha256(engine.inputs.transfers) if engine.inputs.transfers else ""
             case "build":
                 found[table] = {column: engine.values[column] for column in model.build_columns}
             case "utc_days":
