@@ -6,7 +6,7 @@ A new kind is a line in `KINDS`; applying them exactly once and in order is the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -66,7 +66,6 @@ class Arrived:
 
 Read = Callable[[Change, Website], Arrived]
 Merge = Callable[[VersionedTable, pa.Table, Scope | None, datetime], Changes]
-First = Callable[[Change, str], None]
 
 
 def _nothing_known(_: Change) -> Mapping[str, Any]:
@@ -77,7 +76,11 @@ def _as_sent(_: Change) -> bytes | None:
     return None
 
 
-def _nothing_first(_: Change, __: str) -> None:
+def _nothing_begins(_: Sequence[Change]) -> None:
+    return
+
+
+def _nothing_first(_: str, __: datetime) -> None:
     return
 
 
@@ -90,10 +93,10 @@ class Kind:
     merge: Merge
     judged: bool = False
     """Whether the gates of item imports judge it; such changes are imports of their own."""
-    alone: bool = False
-    """Whether each change is an import of its own all the same."""
-    first: First = _nothing_first
-    """What is stored before the catalogue, with the import's id: it must bear to be done again after a crash."""
+    begin: Callable[[Sequence[Change]], None] = _nothing_begins
+    """Is told which changes are read next, for one import."""
+    first: Callable[[str, datetime], None] = _nothing_first
+    """Stores what comes before the catalogue, with the import's id and moment; after a crash perhaps once more."""
     known: Callable[[Change], Mapping[str, Any]] = _nothing_known
     """Fields of the history's row of a change that is refused."""
     kept: Callable[[Change], bytes | None] = _as_sent

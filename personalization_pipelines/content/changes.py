@@ -1,10 +1,9 @@
 """Applies the changes of the catalogue that came over HTTP, oldest first, each exactly once.
 
-Neighbours of one kind in the queue are one import (a change that gates judge, and a transfer, is one of its own): one
-version of the catalogue and one row of the history. What is about to be applied is written down first
-(`changes/applying.json`, with its row), so that after a crash the next refresh knows whether the catalogue has it: then
-only the row and the removal from the queue are caught up. Notified exports are fetched before (exports.py), while
-nothing is locked.
+Neighbours of one kind in the queue are one import (a change that gates judge is one of its own): one version of the
+catalogue and one row of the history. What is about to be applied is written down first (`changes/applying.json`,
+with its row), so that after a crash the next refresh knows whether the catalogue has it: then only the row and the
+removal from the queue are caught up. Notified exports are fetched before (exports.py), while nothing is locked.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def apply_changes(
     """
     moment = (now or datetime.now(UTC)).astimezone(UTC)
     exports = Exports(home, website, moment, fetcher or Fetcher(website.content.export_hosts))
-    kinds = KINDS | exports.kinds() | Transfers(home, website, moment).kinds()
+    kinds = KINDS | exports.kinds() | Transfers(home, website).kinds()
     journal = Journal(changes_directory(home, website) / JOURNAL)
     rows: list[ImportRow] = []
     while (waiting := _waiting(home, website, kinds)) or journal.exists():
@@ -84,7 +83,7 @@ def _batches(waiting: Sequence[Change], kinds: Mapping[str, Kind]) -> Iterator[l
         for change in run:
             batch.append(change)
             size += change.path.stat().st_size
-            if size > MAX_BYTES or kinds[name].judged or kinds[name].alone:
+            if size > MAX_BYTES or kinds[name].judged:
                 yield batch
                 batch, size = [], 0
         if batch:
@@ -107,6 +106,7 @@ class _Applying:
         """Apply changes of one kind as one import; yield the rows of the refused ones first."""
         began, good, arrived = time.monotonic(), list[Change](), list[Arrived]()
         kind = self.kinds[batch[0].kind]
+        kind.begin(batch)
         for change in batch:
             try:
                 arrived.append(kind.read(change, self.website))
@@ -130,8 +130,7 @@ class _Applying:
         except QualityGateFailed as error:
             return self._refuse(good[0], kind, error, row)
         self.journal.write(row)
-        for change in good:
-            kind.first(change, row.transaction)
+        kind.first(row.transaction, self.moment)
         if changes.any:
             table.add(changes.table, row.transaction, self.moment)
         record_import(self.home, self.website, row)

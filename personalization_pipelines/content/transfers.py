@@ -4,13 +4,13 @@
 It is a versioned table, so a build as of a moment before a transfer knows nothing of it. The events stay as they came:
 the feature table `item_transfers` says whose they are (dbt_like_sql/staging/), and a publication carries it.
 
-Written under the catalogue's lock only. One change is one version, found again by the import's id: so a crash after it
-and before the catalogue's version applies the change again, with the same outcome.
+Written under the catalogue's lock only. A row names the change that brought it: where a crash comes after this table
+and before the catalogue, the change still waits, so the next refresh leaves its rows out and applies it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from personalization_pipelines.content.change_kinds import KEY, Arrived, Kind, Rejects, without
-from personalization_pipelines.content.queue import TRANSFER_ITEMS, Change, Deletion
+from personalization_pipelines.content.queue import TRANSFER_ITEMS, Change, Deletion, pending
 from personalization_pipelines.content.times import MICROSECONDS
 from personalization_pipelines.content.versions import VersionedTable
 from personalization_pipelines.content.xml_transfers import Item, Transfer, read_xml_transfers
@@ -125,46 +125,45 @@ class Ways:
 class Transfers:
     """The transfers of one refresh, as a kind of change (change_kinds.py) of a website's catalogue."""
 
-    def __init__(self, home: Home, website: Website, moment: datetime) -> None:
-        self._table = transfers(home, website)
+    def __init__(self, home: Home, website: Website) -> None:
+        self._home = home
         self._website = website
-        self._moment = moment
+        self._table = transfers(home, website)
+        self._before = TRANSFER_SCHEMA.empty_table()
+        self._ways = Ways({})
+        self._new: list[tuple[str, Transfer]] = []
 
     def kinds(self) -> dict[str, Kind]:
-        """Return the kind of change that transfers are: the old items go, and the transfers are kept before that."""
-        return {TRANSFER_ITEMS: Kind("transfer", self._read, without, alone=True, first=self._keep)}
+        """Return the kind of change that transfers are: they are kept first, then the old items go."""
+        return {TRANSFER_ITEMS: Kind("transfer", self._read, without, begin=self._begin, first=self._keep)}
+
+    def _begin(self, _: Sequence[Change]) -> None:
+        """Take what stood before all that waits: what waits and is in the table already was cut short by a crash."""
+        waiting = pa.array([one.id for one in pending(self._home, self._website)], pa.string())
+        current = self._table.current()
+        self._before = current.filter(pc.invert(pc.is_in(current["change"], value_set=waiting)))
+        self._ways, self._new = Ways(targets_of(self._before)), []
 
     def _read(self, change: Change, website: Website) -> Arrived:
-        """Return the keys of the items that go, and what can not be transferred."""
-        accepted, rejects, _ = self._judged(change)
-        rows = [dict(zip(KEY.names, (*one.source, None), strict=True)) for one in accepted]
-        return Arrived(pa.Table.from_pylist(rows, KEY), (change.name,), rejects)
-
-    def _keep(self, change: Change, transaction: str) -> None:
-        """Make the accepted transfers a version; once, and none where they stood already."""
-        if any(one.import_id == transaction for one in self._table.versions()):
-            return
-        accepted, _, before = self._judged(change)
-        standing = targets_of(before)
-        new = [one for one in accepted if standing.get(one.source) != one.target]
-        if new:
-            with self._table.locked():
-                self._table.add(_extended(before, new, change.id, self._moment), transaction, self._moment)
-
-    def _judged(self, change: Change) -> tuple[list[Transfer], Rejects, pa.Table]:
-        """Return a change's transfers that can be, those that can not, and the table without the change."""
+        """Let a change's transfers count that can be; return the keys of the items that go, and what can not be."""
         with change.open() as file:
-            asked = read_xml_transfers(file, self._website)
-        current = self._table.current()
-        before = current.filter(pc.not_equal(current["change"], change.id))
-        ways, accepted, rejects = Ways(targets_of(before)), list[Transfer](), Rejects()
+            asked = read_xml_transfers(file, website)
+        keys, rejects = list[dict[str, object]](), Rejects()
         for one in asked:
-            if reason := ways.refusal(one):
+            if reason := self._ways.refusal(one):
                 rejects.add(change.name, str(one), reason)
-            else:
-                ways.add(one)
-                accepted.append(one)
-        return accepted, rejects, before
+                continue
+            if self._ways.targets.get(one.source) != one.target:
+                self._ways.add(one)
+                self._new.append((change.id, one))
+            keys.append(dict(zip(KEY.names, (*one.source, None), strict=True)))
+        return Arrived(pa.Table.from_pylist(keys, KEY), (change.name,), rejects)
+
+    def _keep(self, transaction: str, moment: datetime) -> None:
+        """Make what was read a version, unless it is one or is nothing new."""
+        if self._new and all(one.import_id != transaction for one in self._table.versions()):
+            with self._table.locked():
+                self._table.add(_extended(self._before, self._new, moment), transaction, moment)
 
 
 def leaving(change: Change, website: Website) -> list[Deletion]:
@@ -179,10 +178,10 @@ def targets_of(table: pa.Table) -> dict[Item, Item]:
     return {(kind, item): (target_type, target) for kind, item, target_type, target in rows}
 
 
-def _extended(table: pa.Table, new: Iterable[Transfer], change: str, moment: datetime) -> pa.Table:
+def _extended(table: pa.Table, new: Iterable[tuple[str, Transfer]], moment: datetime) -> pa.Table:
     first = (pc.max(table["position"]).as_py() or 0) + 1
     rows = [
         dict(zip(TRANSFER_SCHEMA.names, (place, *one.source, *one.target, moment, change), strict=True))
-        for place, one in enumerate(new, first)
+        for place, (change, one) in enumerate(new, first)
     ]
     return pa.concat_tables([table, pa.Table.from_pylist(rows, TRANSFER_SCHEMA)])

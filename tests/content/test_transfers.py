@@ -16,7 +16,7 @@ from personalization_pipelines.build import Build
 from personalization_pipelines.content import changes, journal
 from personalization_pipelines.content.changes import JOURNAL, apply_changes
 from personalization_pipelines.content.import_events import import_events
-from personalization_pipelines.content.import_history import ImportRow, import_history
+from personalization_pipelines.content.import_history import import_history
 from personalization_pipelines.content.items import import_items
 from personalization_pipelines.content.journal import Journal
 from personalization_pipelines.content.queue import TRANSFER_ITEMS, enqueue, pending
@@ -107,6 +107,16 @@ def test_a_transfer_that_is_sent_again_changes_nothing_and_one_to_another_item_r
     assert len(transfers(home, shop).versions()) == 2
 
 
+def test_what_came_one_by_one_is_one_import_and_judged_in_its_order(home: Home, shop: Website) -> None:
+    send(home, shop, (1, 10), (3, 30))
+    apply_changes(home, shop, now=NOW)
+    for pair in ((1, 2), (2, 1), (1, 2), (3, 1), (3, 4)):
+        transfer(home, shop, pair)
+    assert applied(home, shop) == [("transfer", 2, 1, {CIRCLE: 1})]
+    assert standing(home, shop) == {(1, "1"): (1, "2"), (1, "3"): (1, "4")}
+    assert [one.rows for one in transfers(home, shop).versions()] == [3]
+
+
 def test_order_counts_between_items_and_transfers(home: Home, shop: Website) -> None:
     transfer(home, shop, (1, 2))
     send(home, shop, (1, 10), (3, 30))
@@ -168,8 +178,10 @@ def test_a_refresh_that_dies_at_any_step_applies_each_transfer_exactly_once(
     assert set(stock(home, shop)) == {(1, "5", "")}
     assert standing(home, shop) == {(1, "1"): (1, "2"), (1, "3"): (1, "1")}
     assert transfers(home, shop).current().num_rows == 2
-    history: list[ImportRow] = import_history(home, shop)[1:]
-    assert [(row.removed, row.rejected) for row in history] == [(1, 1), (1, 0)]
+    history = import_history(home, shop)[1:]
+    assert (sum(row.removed for row in history), sum(row.rejected for row in history)) == (2, 1)
+    named = [change for row in history for change in row.parts]
+    assert len(named) == len(set(named)) == 2
     assert pending(home, shop) == []
     assert not (home.lake("shop") / "changes" / JOURNAL).exists()
 
