@@ -21,6 +21,7 @@ from personalization_pipelines.home import Home
 
 if TYPE_CHECKING:
     from personalization_pipelines.content.items import Mode
+    from personalization_pipelines.content.read_files import FileFormat
     from personalization_pipelines.website import Website
 
 console = Console(highlight=False)
@@ -87,12 +88,17 @@ def check(schema: bool, name: str | None) -> None:
 
 @main.group("import")
 def import_group() -> None:
-    """Import items, events or users from Parquet, CSV or JSON lines."""
+    """Import items, events or users from Parquet, CSV or JSON lines; items from XML and a CMS's JSON, too."""
 
 
 def _import_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.argument("files", nargs=-1, required=True),
+        click.option(
+            "--format",
+            type=click.Choice(["parquet", "csv", "jsonl", "xml", "export"]),
+            help="How the files are written, where their names do not say it; xml and export hold items.",
+        ),
         click.option("--mapping", help="A mapping file, or the name of a shipped mapping, for foreign columns."),
         click.option("--website", "name", required=True, help="The website that gets the data."),
     ):
@@ -104,13 +110,15 @@ def _import_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @_import_options
 @click.option("--mode", type=click.Choice(["full", "incremental"]), default="full", show_default=True)
 @click.option("--force", is_flag=True, help="Import although a gate on items says no.")
-def import_items_command(name: str, mapping: str | None, files: tuple[str, ...], mode: Mode, force: bool) -> None:
+def import_items_command(
+    name: str, mapping: str | None, format: FileFormat | None, files: tuple[str, ...], mode: Mode, force: bool
+) -> None:
     """Import the catalogue."""
     from personalization_pipelines.content.imports import import_items
 
     home = Home.from_environment()
     _run_import(home, name, lambda website, progress: import_items(
-        home, website, list(files), mapping=mapping, mode=mode, force=force, progress=progress
+        home, website, list(files), mapping=mapping, format=format, mode=mode, force=force, progress=progress
     ))  # fmt: skip
 
 
@@ -121,27 +129,30 @@ def import_items_command(name: str, mapping: str | None, files: tuple[str, ...],
     "--force", is_flag=True, help="Import although the same file was imported with other options: counts twice."
 )
 def import_events_command(
-    name: str, mapping: str | None, files: tuple[str, ...], shift_to_now: bool, force: bool
+    name: str, mapping: str | None, format: FileFormat | None, files: tuple[str, ...], shift_to_now: bool, force: bool
 ) -> None:
     """Import historical events."""
     from personalization_pipelines.content.imports import import_events
 
     home = Home.from_environment()
     _run_import(home, name, lambda website, progress: import_events(
-        home, website, list(files), mapping=mapping, shift_to_now=shift_to_now, force=force, progress=progress
+        home, website, list(files), mapping=mapping, format=format, shift_to_now=shift_to_now, force=force,
+        progress=progress,
     ))  # fmt: skip
 
 
 @command(import_group, "users")
 @_import_options
 @click.option("--source", default="import", show_default=True, help="Whose attributes these are.")
-def import_users_command(name: str, mapping: str | None, files: tuple[str, ...], source: str) -> None:
+def import_users_command(
+    name: str, mapping: str | None, format: FileFormat | None, files: tuple[str, ...], source: str
+) -> None:
     """Import user attributes."""
     from personalization_pipelines.content.imports import import_users
 
     home = Home.from_environment()
     _run_import(home, name, lambda website, progress: import_users(
-        home, website, list(files), mapping=mapping, source=source, progress=progress
+        home, website, list(files), mapping=mapping, format=format, source=source, progress=progress
     ))  # fmt: skip
 
 

@@ -12,6 +12,7 @@ PersonalizationError
     ├── LogUnavailable        the event log cannot be written (disk full, I/O error)
     ├── LiveStoreUnavailable  the live store does not answer in time
     ├── ExportUnavailable     a notified export can not be fetched now: its host is away, slow or failing
+    ├── StoreUnavailable      an object store does not answer, or an object is being written
     └── Busy                  another process holds the lock of this website's stage
 """
 
@@ -77,6 +78,10 @@ class ExportUnavailable(TransientError):
     def __init__(self, sentence: str, away: str = "") -> None:
         super().__init__(sentence)
         self.away = away
+
+
+class StoreUnavailable(TransientError):
+    """An object store did not answer, or an object changed while it was read."""
 
 
 class Busy(TransientError):

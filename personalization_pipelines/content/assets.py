@@ -1,7 +1,6 @@
 """The content stage in the graph: the catalogue and the users, as files and imports brought them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -9,9 +8,10 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 
+from personalization_pipelines.build import Build
 from personalization_pipelines.content.changes import apply_changes
 from personalization_pipelines.content.import_history import ImportRow, import_history, shown_sources
-from personalization_pipelines.content.items import catalogue_file, import_items
+from personalization_pipelines.content.items import catalogue_state, catalogue_version, import_items
 from personalization_pipelines.content.queue import pending
 from personalization_pipelines.content.read_files import expand_files
 from personalization_pipelines.content.transfers import newest_transfers, transfers_file
@@ -65,9 +65,18 @@ def _items(website: Website) -> dg.AssetsDefinition:
             if not build.rebuild:
                 apply_changes(build.home, website, now=build.as_of)
             more = {"sources": _sources(build.home, website), "waiting": _waiting(build.home, website)}
-            if moved := transfers_file(build.home, website, build.as_of):
+            moved = transfers_file(build.home, website, build.as_of)
+            if moved:
                 more["transfers"] = newest_transfers(moved, SHOWN_TRANSFERS)
-            return _result(build.home, website, build.as_of, catalogue_file, "items", ITEM_COLUMNS, more, moved)
+            version = catalogue_version(build.home, website, build.as_of)
+            state = catalogue_state(build.home, website, build.as_of)
+            return _result(
+                _imports(build, "items"),
+                " ".join([version.file if version else "none", *([moved.name] if moved else [])]),
+                version.rows if version else 0,
+                _first_rows(state.whole, ITEM_COLUMNS) if state else [],
+                more,
+            )
 
     return items
 
@@ -89,40 +98,39 @@ def _users(website: Website) -> dg.AssetsDefinition:
             apply_tombstones(build.home, website)
             if not build.rebuild:
                 apply_user_changes(build.home, website, now=build.as_of)
-            return _result(build.home, website, build.as_of, users_file, "users", USER_COLUMNS)
+            file = users_file(build.home, website, build.as_of)
+            return _result(
+                _imports(build, "users"),
+                file.name if file else "none",
+                pq.read_metadata(file).num_rows if file else 0,
+                _first_rows(file, USER_COLUMNS) if file else [],
+            )
 
     return users
 
 
+def _imports(build: Build, kind: str) -> list[ImportRow]:
+    return [row for row in import_history(build.home, build.website) if row.kind == kind]
+
+
 def _result(
-    home: Home,
-    website: Website,
-    as_of: datetime,
-    find: Callable[[Home, Website, datetime], Path | None],
-    kind: str,
-    columns: list[str],
+    imports: Sequence[ImportRow],
+    version: str,
+    rows: int,
+    first_rows: list[dict[str, Any]],
     more: Mapping[str, Sequence[dict[str, Any]]] = MappingProxyType({}),
-    moved: Path | None = None,
 ) -> dg.MaterializeResult[None]:
-    file = find(home, website, as_of)
-    rows = pq.read_metadata(file).num_rows if file else 0
-    imports = [row for row in import_history(home, website) if row.kind == kind]
     gates = [gate.cells for row in imports[-1:] for gate in row.gates]
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": rows,
             "imports": preview([_shown(row) for row in imports[-SHOWN_IMPORTS:]]),
             **({"gates": preview(gates)} if gates else {}),
-            **{name: preview(rows) for name, rows in more.items() if rows},
-            "preview": preview(_first_rows(file, columns) if file else []),
+            **{name: preview(found) for name, found in more.items() if found},
+            "preview": preview(first_rows),
         },
-        data_version=dg.DataVersion(fingerprint(version=file.name if file else "none", **_version_of(moved))),
+        data_version=dg.DataVersion(fingerprint(version=version)),
     )
-
-
-def _version_of(moved: Path | None) -> dict[str, str]:
-    """Return what tells the transfers of before from these: a transfer need not change the catalogue."""
-    return {"transfers": moved.name} if moved else {}
 
 
 def _sources(home: Home, website: Website) -> list[dict[str, Any]]:

@@ -6,17 +6,16 @@ A new kind is a line in `KINDS`; applying them exactly once and in order is the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
-import duckdb
 import msgspec
 import pyarrow as pa
 
-from personalization_pipelines.content.merging import Changes, Scope, merge_items
+from personalization_pipelines.content.item_tables import INCOMING_SCHEMA, item_tables
+from personalization_pipelines.content.merging import Changes, Scope, merge_items, remove_items
 from personalization_pipelines.content.queue import DELETE_ITEM, ITEMS_XML, Change, Deletion
 from personalization_pipelines.content.read_items import ITEM_SCHEMA
 from personalization_pipelines.content.versions import VersionedTable
@@ -25,10 +24,8 @@ from personalization_pipelines.content.xml_items import read_xml_items
 from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.website import Website
 
-ROWS = 10_000
 MAX_LISTED = 10_000
-_INCOMING = pa.schema([field for field in ITEM_SCHEMA if field.name != "first_seen"])
-KEY = pa.schema([(name, ITEM_SCHEMA.field(name).type) for name in ("item_type", "item", "language")])
+GONE = pa.schema([(name, ITEM_SCHEMA.field(name).type) for name in ("item_type", "item", "language")])
 """Of items that go; without language in all."""
 
 
@@ -110,32 +107,12 @@ def added(table: VersionedTable, incoming: pa.Table, scope: Scope | None, moment
 
 def without(table: VersionedTable, gone: pa.Table, _: Scope | None, __: datetime) -> Changes:
     """Return the catalogue without the items whose keys came; a key without language is of all languages."""
-    existing = table.current()
-    with duckdb.connect() as connection:
-        connection.register("existing", existing)
-        connection.register("gone", gone)
-        query = """
-            select * from existing e where not exists (
-                select 1 from gone g
-                where g.item_type = e.item_type and g.item = e.item
-                    and (g.language is null or g.language = e.language))
-            order by item_type, item, language
-        """
-        left = connection.sql(query).to_arrow_table().cast(ITEM_SCHEMA)
-    return Changes(left, existing.num_rows, 0, 0, existing.num_rows - left.num_rows)
+    return remove_items(table, gone)
 
 
-def xml_table(items: Iterator[XmlItem]) -> pa.Table:
+def xml_table(items: Iterable[XmlItem]) -> pa.Table:
     """Return items as rows of the catalogue (ITEM_SCHEMA without first_seen), in their order."""
-    tables = [_INCOMING.empty_table()]
-    while rows := [_cells(one) for one in islice(items, ROWS)]:
-        tables.append(pa.Table.from_pylist(rows, _INCOMING))
-    return pa.concat_tables(tables)
-
-
-def _cells(item: XmlItem) -> dict[str, object]:
-    attributes = {key: item.attributes[key] for key in sorted(item.attributes)}
-    return {**msgspec.structs.asdict(item), "attributes": msgspec.json.encode(attributes).decode()}
+    return pa.concat_tables([INCOMING_SCHEMA.empty_table(), *item_tables(items)])
 
 
 def deletion_of(change: Change) -> Deletion:
@@ -147,7 +124,7 @@ def deletion_of(change: Change) -> Deletion:
 
 
 def _read_deletion(change: Change, _: Website) -> Arrived:
-    return Arrived(pa.Table.from_pylist([msgspec.structs.asdict(deletion_of(change))], KEY), (change.name,))
+    return Arrived(pa.Table.from_pylist([msgspec.structs.asdict(deletion_of(change))], GONE), (change.name,))
 
 
 def _read_document(change: Change, website: Website) -> Arrived:

@@ -132,13 +132,14 @@ class _Applying:
         self.journal.write(row)
         kind.first(row.transaction, self.moment)
         if changes.any:
-            table.add(changes.table, row.transaction, self.moment)
+            changes.store(table, row.transaction, self.moment)
         record_import(self.home, self.website, row)
         self.journal.finish(good)
         return row
 
     def _judge(self, incoming: pa.Table, changes: Changes) -> tuple[GateRow, ...]:
-        return judge_items(self.website, Rules(kind="items"), Incoming(incoming, incoming.num_rows), changes)
+        found, before = Incoming(incoming, incoming.num_rows), catalogue(self.home, self.website)
+        return judge_items(self.website, Rules(kind="items"), found, changes, before)
 
     def _list_rejects(self, transaction: str, arrived: Sequence[Arrived]) -> str:
         """Write what could not be taken, and return the file's name; "" where there is nothing."""

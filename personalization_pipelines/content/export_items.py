@@ -43,6 +43,7 @@ from personalization_pipelines.website import Website
 CANONICAL = frozenset(
     ("contentId", "contentTypeId", "language", "categoryPath", "price", "currency", "validFrom", "validTo", "baseItem")
 )
+TYPE_FIELD = "contentTypeId"
 IGNORED = frozenset(("_media-type", "_href"))
 NO_ATTRIBUTES = CANONICAL | IGNORED
 
@@ -77,7 +78,7 @@ class ExportItems:
         if valid_from is not None and valid_to is not None and valid_to < valid_from:
             raise Unusable("validTo", given["validTo"], "validTo is before validFrom")
         return XmlItem(
-            self._type(given.get("contentTypeId")),
+            self._type(given.get(TYPE_FIELD)),
             self._id("contentId", given.get("contentId")),
             _language(given.get("language")),
             price,
@@ -93,7 +94,7 @@ class ExportItems:
         number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,10}", value) else value
         if type(number) is int and number in self.website.item_types:
             return number
-        raise Unusable("contentTypeId", value, f"contentTypeId is none of the website's item types ({self.declared})")
+        raise Unusable(TYPE_FIELD, value, f"{TYPE_FIELD} is none of the website's item types ({self.declared})")
 
     def _id(self, field: str, value: Any) -> str:
         text = str(int(value)) if type(value) is float and value.is_integer() and abs(value) < NUMBER_BELOW else value

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from personalization_pipelines.content.canonical import CATEGORY_REASON, Canonical, id_columns, read_columns
 from personalization_pipelines.content.columns import category_paths, labels, segment_ids, whole_numbers
 from personalization_pipelines.content.import_history import import_history, imports_directory, record_import, row_of
+from personalization_pipelines.content.object_stores import Given
 from personalization_pipelines.content.opening import Job, opened
 from personalization_pipelines.content.progress import Progress
 from personalization_pipelines.content.read_files import FileFormat, SourceFile
@@ -68,7 +69,7 @@ class _Tally:
 def import_events(
     home: Home,
     website: Website,
-    files: Sequence[str | Path],
+    files: Sequence[Given],
     *,
     mapping: str | Path | None = None,
     shift_to_now: bool = False,
@@ -110,7 +111,7 @@ class _Import:
             return self._report(ids, _Tally(), 0, None, already_imported=True)
         if not force:
             self._refuse_again(fresh, stored)
-        sources = {ids[digest]: source for digest, source in zip(self.job.digests, self.job.sources, strict=True)}
+        sources = {ids[digest]: source for digest, source in zip(self.job.digests, self.job.files, strict=True)}
         return self._store(fresh, {one: sources[one] for one in fresh.values()}, skipped=len(ids) - len(fresh))
 
     def _refuse_again(self, fresh: dict[str, str], stored: set[str]) -> None:
@@ -195,7 +196,7 @@ class _Import:
         return ImportReport(
             kind="events",
             website=self.job.website.name,
-            files=tuple(str(source.path) for source in self.job.sources),
+            files=self.job.names,
             import_id=_joint(ids),
             rows=tally.rows,
             added=added,

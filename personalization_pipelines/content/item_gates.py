@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import duckdb
-import pyarrow as pa
 
 from personalization_pipelines.content.mapping import Mapping
-from personalization_pipelines.content.merging import Changes
+from personalization_pipelines.content.merging import KEY, Changes
 from personalization_pipelines.content.read_items import Incoming
 from personalization_pipelines.content.report import GateRow
+from personalization_pipelines.content.versions import VersionedTable
 from personalization_pipelines.errors import QualityGateFailed
 from personalization_pipelines.website import Website
 
@@ -28,10 +28,19 @@ FREE_TEXT = frozenset(
 )  # fmt: skip
 """Names of attributes that are text, not nominal, without a mapping that says so."""
 
+# The catalogue of after, which is not stored yet.
+_AFTER = """
+create temp view catalogue as
+select item_type, item, attributes from changed
+union all
+select item_type, item, attributes from ({state}) b
+where not exists (select 1 from (from changed select item_type, item, language union all from gone) c
+                  where c.item_type = b.item_type and c.item = b.item and c.language = b.language)
+"""
 _KEYS = """
-select key, count(*) as items, min(item_type || '/' || item) as one
+select key, min(item_type || '/' || item) as one, count(*) over () as names
 from (select item_type, item, unnest(json_keys(attributes)) as key from catalogue)
-group by key order by items, key
+group by key order by count(*), key limit 5
 """
 # Attribute names are the outer keys, values the texts in their lists; numbers are no nominal values. Slashes and
 # tildes of a name are written as JSON pointers want them.
@@ -61,11 +70,13 @@ having count(distinct v) > $limit and 2 * count(distinct v) <= count(*) order by
 )
 
 
-def judge_items(website: Website, rules: Mapping, incoming: Incoming, changes: Changes) -> tuple[GateRow, ...]:
+def judge_items(
+    website: Website, rules: Mapping, incoming: Incoming, changes: Changes, before: VersionedTable
+) -> tuple[GateRow, ...]:
     """Return every rule of `quality: items` with what this import would do to the catalogue."""
     gates = [_drop(website, changes), _unknown_types(website, incoming), _prices(website, changes)]
     if changes.added or changes.changed:
-        gates += _cardinality(website, rules, changes.table)
+        gates += _cardinality(website, rules, changes, before)
     return tuple(gates)
 
 
@@ -112,22 +123,25 @@ def _prices(website: Website, changes: Changes) -> GateRow:
     )
 
 
-def _cardinality(website: Website, rules: Mapping, catalogue: pa.Table) -> list[GateRow]:
+def _cardinality(website: Website, rules: Mapping, changes: Changes, before: VersionedTable) -> list[GateRow]:
     """Return the gates on names of attributes, and on different values of nominal ones."""
     limits = website.quality.items
     text = sorted({*FREE_TEXT, *(name.lower() for name in (*rules.text, *rules.joined))})
     with duckdb.connect() as connection:
-        connection.register("catalogue", catalogue.select(["item_type", "item", "attributes"]))
+        connection.register("changed", changes.table)
+        connection.register("gone", changes.gone)
+        connection.execute(_AFTER.format(state=before.sql(before.newest(), (*KEY, "attributes"))))
         keys = connection.execute(_KEYS).fetchall()
-        few = len(keys) <= limits.max_attributes
+        names = keys[0][2] if keys else 0
+        few = names <= limits.max_attributes
         values = _many_values(connection, text, limits.max_values) if few else []
     return [
         GateRow(
             "attributes",
             f"at most {limits.max_attributes:,}",
-            f"{len(keys):,} names of attributes",
+            f"{names:,} names of attributes",
             few,
-            () if few else tuple(f"{key} (item {one})" for key, _, one in keys[:SHOWN]),
+            () if few else tuple(f"{key} (item {one})" for key, one, _ in keys[:SHOWN]),
             "quality: items: max_attributes",
         ),
         GateRow(

@@ -1,8 +1,8 @@
 """The catalogue: items of files become its next version; what a full import does not bring is gone.
 
 A full import replaces the item types that its files hold (products and articles may come from different files);
-an incremental one adds and replaces single items. Every version is kept, so that a build as of a past moment
-sees the items of that day. When an item was first seen survives all of it.
+an incremental one adds and replaces single items. Every version is kept (versions.py says how), so that a build as of
+a past moment sees the items of that day. When an item was first seen survives all of it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
+
 from personalization_pipelines.content.import_history import (
     ImportRow,
     imports_directory,
@@ -21,41 +23,59 @@ from personalization_pipelines.content.import_history import (
     row_of,
 )
 from personalization_pipelines.content.item_gates import judge_items, require
-from personalization_pipelines.content.merging import Changes, merge_items
+from personalization_pipelines.content.merging import KEY, Changes, merge_items
+from personalization_pipelines.content.object_stores import Given
 from personalization_pipelines.content.opening import Job, opened
 from personalization_pipelines.content.progress import Progress
 from personalization_pipelines.content.read_files import FileFormat
 from personalization_pipelines.content.read_items import ITEM_SCHEMA, Incoming, price_digests, read_items
 from personalization_pipelines.content.report import GateRow, ImportReport
 from personalization_pipelines.content.verdicts import RejectsFile
-from personalization_pipelines.content.versions import Version, VersionedTable
+from personalization_pipelines.content.versions import State, Version, VersionedTable
 from personalization_pipelines.errors import ImportRefused
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 
 Mode = Literal["full", "incremental"]
 
-__all__ = ["ITEM_SCHEMA", "catalogue", "catalogue_file", "catalogue_versions", "import_items"]
+__all__ = [
+    "ITEM_SCHEMA", "catalogue", "catalogue_file", "catalogue_state", "catalogue_version", "import_items",
+    "read_catalogue",
+]  # fmt: skip
+
+
+def catalogue_version(home: Home, website: Website, as_of: datetime) -> Version | None:
+    """Return the catalogue's version as of a moment: the newest imported at or before it, else the oldest.
+
+    None where nothing was imported.
+    """
+    return next(reversed(catalogue(home, website).known(as_of)), None)
+
+
+def catalogue_state(home: Home, website: Website, as_of: datetime) -> State | None:
+    """Return the files of the catalogue (columns ITEM_SCHEMA) as of a moment, as `catalogue_version` sees it."""
+    version = catalogue_version(home, website, as_of)
+    return catalogue(home, website).state(version) if version else None
 
 
 def catalogue_file(home: Home, website: Website, as_of: datetime) -> Path | None:
-    """Return the catalogue (columns ITEM_SCHEMA, sorted by item_type, item, language) as of a moment.
+    """Return the file that the newest import up to a moment wrote, None where there is none.
 
-    That is the newest version imported at or before `as_of`, else the oldest; None where nothing was imported.
+    In a catalogue under WHOLE_ROWS items it is all of it, sorted; in a larger one it may be what that import changed.
     """
     return catalogue(home, website).file(as_of)
 
 
-def catalogue_versions(home: Home, website: Website, as_of: datetime) -> tuple[Path, list[Version]]:
-    """Return the directory of the versions, and those up to a moment as `catalogue_file` sees it, oldest first."""
-    table = catalogue(home, website)
-    return table.directory, table.known(as_of)
+def read_catalogue(home: Home, website: Website, as_of: datetime) -> pa.Table:
+    """Return the catalogue (columns ITEM_SCHEMA, sorted by item_type, item, language) as of a moment."""
+    version = catalogue_version(home, website, as_of)
+    return catalogue(home, website).read(version) if version else ITEM_SCHEMA.empty_table()
 
 
 def import_items(
     home: Home,
     website: Website,
-    files: Sequence[str | Path],
+    files: Sequence[Given],
     *,
     mapping: str | Path | None = None,
     mode: Mode = "full",
@@ -81,7 +101,7 @@ def import_items(
 
 def catalogue(home: Home, website: Website) -> VersionedTable:
     """Return the catalogue with all its versions."""
-    return VersionedTable(home.lake(website.name) / "items", ITEM_SCHEMA)
+    return VersionedTable(home.lake(website.name) / "items", ITEM_SCHEMA, KEY)
 
 
 def _import(job: Job, mode: Mode, force: bool) -> ImportReport:
@@ -99,12 +119,12 @@ def _import(job: Job, mode: Mode, force: bool) -> ImportReport:
             f"{job.sources[0].path}: no item could be taken of {incoming.rows:,} rows; {incoming.why()}"
         )
     changes = merge_items(versioned, incoming.items, mode == "full", job.now.replace(tzinfo=None))
-    gates = judge_items(job.website, job.mapping.rules, incoming, changes)
+    gates = judge_items(job.website, job.mapping.rules, incoming, changes, versioned)
     job.known["gates"] = gates
     if not force:
         require(job.website, gates)
     if changes.any or not versions:
-        versioned.add(changes.table, import_id, job.now)
+        changes.store(versioned, import_id, job.now)
     else:
         incoming.notes.append("the catalogue held exactly these items already")
     report = _report(job, import_id, began, incoming, changes, rejects.written, gates)
@@ -147,7 +167,7 @@ def _report(
     return ImportReport(
         kind="items",
         website=job.website.name,
-        files=tuple(str(source.path) for source in job.sources),
+        files=job.names,
         import_id=import_id,
         rows=incoming.rows if incoming else 0,
         added=changes.added if changes else 0,

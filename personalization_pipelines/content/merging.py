@@ -12,29 +12,28 @@ import pyarrow as pa
 from personalization_pipelines.content.read_items import ITEM_SCHEMA
 from personalization_pipelines.content.versions import VersionedTable
 
-_COMPARED = [name for name in ITEM_SCHEMA.names if name not in ("item_type", "item", "language", "first_seen")]
+KEY = ("item_type", "item", "language")
+_COMPARED = [name for name in ITEM_SCHEMA.names if name not in (*KEY, "first_seen")]
 
-# The items that can be lost: those of a scope, else of the item types that came. At most one row an item type.
-_SCOPE = """
-create temp table scope as
-select unnest($types)::int as item_type, $language::text as language
-union all select distinct item_type, null from incoming where len($types) = 0
-"""
-# State per key: 0 kept as it was, 1 added, 2 changed, 3 removed.
+# State per key: 0 kept as it was, 1 added, 2 changed, 3 removed. Only a scope, else the item types that came can lose
+# items, and an import that is not full changes only what it brings: nothing else of the catalogue is looked at.
+_BROUGHT = "select * from ({state}) e semi join (select distinct {of} from incoming) i using ({of})"
+_IN_SCOPE = "e.item_type = $item_type and e.language = coalesce($language, e.language)"
+_SCOPED = f"""
+select * from ({{state}}) e where ({_IN_SCOPE})
+    or exists (select 1 from incoming i where i.item_type = e.item_type and i.item = e.item and i.language = e.language)
+"""  # noqa: S608 - column names are ours
 _STATES = f"""
 create temp table merged as
 select item_type, item, language,
-       case when n.came is null
-            then (case when $full and t.item_type is not null and language = coalesce(t.within, language)
-                       then 3 else 0 end)
+       case when n.came is null then 3
             when o.was is null then 1
             when ({" or ".join(f"n.{name} is distinct from o.{name}" for name in _COMPARED)}) then 2
             else 0 end as state,
-       {", ".join(f"case when n.came is null then o.{name} else n.{name} end as {name}" for name in _COMPARED)},
+       {", ".join(f"n.{name}" for name in _COMPARED)},
        o.first_seen as first_seen
 from (select *, true as came from incoming) n
 full join (select *, true as was from existing) o using (item_type, item, language)
-left join (select item_type, language as within from scope) t using (item_type)
 """  # noqa: S608 - column names are ours
 _SEEN = """
 select item_type, item, min(first_seen) as first_seen from read_parquet($versions)
@@ -48,8 +47,9 @@ select {
     )
 }
 from merged m left join seen s using (item_type, item)
-where m.state <> 3 order by m.item_type, m.item, m.language
+where m.state in (1, 2) order by m.item_type, m.item, m.language
 """  # noqa: S608 - column names are ours
+_GONE = "select item_type, item, language from merged where state = 3 order by item_type, item, language"
 
 
 # A price that is lost, is ten times what it was or a tenth, or has another currency: rather a mistake than a sale.
@@ -63,21 +63,21 @@ where n.state = 2 and o.price_minor > 0
 order by item_type, item, language limit 5
 """
 _REMOVED = "select item_type || '/' || item from merged where state = 3 order by item_type, item, language limit 5"
-_BEFORE = """
-select count(*), count(*) filter (e.price_minor > 0) from existing e join scope s
-on e.item_type = s.item_type and e.language = coalesce(s.language, e.language)
-"""
+_BEFORE = "select count(*), count(*) filter (price_minor > 0) from ({state}) e where {which}"
+_OF_TYPES = "e.item_type in (select item_type from incoming)"
 
 
 @dataclass(frozen=True)
 class Changes:
-    """The catalogue of after, and how it differs.
+    """What differs in the catalogue of after: rows that are new or other, and the keys of those that go.
 
-    `before` counts the rows that could have been removed, `priced` those of them with a price, `jumps` the prices
-    among them that changed too much; `…_rows` are the first few, for a person.
+    `rows` is how many it then has, `before` counts the rows that could have been removed, `priced` those of them with
+    a price, `jumps` the prices among them that changed too much; `…_rows` are the first few, for a person.
     """
 
     table: pa.Table
+    gone: pa.Table
+    rows: int
     before: int
     added: int
     changed: int
@@ -92,6 +92,10 @@ class Changes:
         """Whether the catalogue of after differs."""
         return bool(self.added or self.changed or self.removed)
 
+    def store(self, catalogue: VersionedTable, import_id: str, imported_at: datetime) -> None:
+        """Make the catalogue of after its newest version; the caller holds the lock."""
+        catalogue.add_changes(self.table, self.gone, import_id, imported_at, self.rows)
+
 
 class Scope(NamedTuple):
     """Items that an import replaces as a whole: those of a type, in one language or (None) in all."""
@@ -103,29 +107,55 @@ class Scope(NamedTuple):
 def merge_items(
     catalogue: VersionedTable, incoming: pa.Table, full: bool, now: datetime, scope: Scope | None = None
 ) -> Changes:
-    """Return the catalogue with `incoming`; `full` removes what the scope, else its item types, bring no more.
+    """Return what `incoming` changes; `full` removes what the scope, else its item types, do not bring any more.
 
     An item was first seen when any earlier version had it first, also if it was gone in between.
     """
-    versions = [str(catalogue.directory / one.file) for one in catalogue.versions()]
+    versions = catalogue.versions()
+    newest = versions[-1] if versions else None
+    files = [str(catalogue.directory / one.file) for one in versions]
     with duckdb.connect() as connection:
         connection.register("incoming", incoming)
-        connection.register("existing", catalogue.current())
-        types, language = ([scope.item_type], scope.language) if scope else ([], None)
-        connection.execute(_SCOPE, {"types": types, "language": language})
-        connection.execute(_STATES, {"full": full})
-        if versions:
-            connection.execute(f"create temp table seen as {_SEEN}", {"versions": versions})
+        named = scope._asdict() if scope else {}
+        existing = (_SCOPED if scope else _BROUGHT).format(
+            state=catalogue.sql(newest), of="item_type" if full else ", ".join(KEY)
+        )
+        connection.execute(f"create temp table existing as {existing}", named)
+        connection.execute(_STATES)
+        if files:
+            connection.execute(f"create temp table seen as {_SEEN}", {"versions": files})
         else:
             connection.execute("create temp table seen (item_type int, item text, first_seen timestamp)")
         counts = dict(connection.execute("select state, count(*) from merged group by state").fetchall())
-        before, priced = connection.execute(_BEFORE).fetchall()[0]
+        state = catalogue.sql(newest, ("item_type", "language", "price_minor"))
+        asked = _BEFORE.format(state=state, which=_IN_SCOPE if scope else _OF_TYPES)
+        before, priced = connection.execute(asked, named).fetchall()[0]
         removed_rows, jumps = connection.execute(_REMOVED).fetchall(), connection.execute(_JUMPS).fetchall()
         table = connection.sql(_RESULT, params={"now": now}).to_arrow_table().cast(ITEM_SCHEMA)
+        gone = connection.sql(_GONE).to_arrow_table()
     added, changed, removed = (counts.get(state, 0) for state in (1, 2, 3))
     jumped = jumps[0][1] if jumps else 0
+    rows = (newest.rows if newest else 0) + added - removed
     cells = _first_cells(removed_rows), _first_cells(jumps)
-    return Changes(table, before, added, changed, removed, priced, jumped, *cells)
+    return Changes(table, gone, rows, before, added, changed, removed, priced, jumped, *cells)
+
+
+def remove_items(catalogue: VersionedTable, gone: pa.Table) -> Changes:
+    """Return what goes with the keys of `gone`; one without a language means every language of its item."""
+    newest = catalogue.newest()
+    before = newest.rows if newest else 0
+    with duckdb.connect() as connection:
+        connection.register("gone", gone)
+        query = f"""
+            select * from ({catalogue.sql(newest, KEY)}) e where exists (
+                select 1 from gone g
+                where g.item_type = e.item_type and g.item = e.item
+                    and (g.language is null or g.language = e.language))
+            order by item_type, item, language
+        """  # noqa: S608 - our own names and paths
+        found = connection.sql(query).to_arrow_table()
+    left = before - found.num_rows
+    return Changes(ITEM_SCHEMA.empty_table(), found, left, before, 0, 0, found.num_rows)
 
 
 def _first_cells(rows: list[tuple[Any, ...]]) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
 """What every item cost when: `lake/<website>/prices/`, one file a version of the catalogue, made from the versions.
 
-A file holds every change up to its version: the file of the version before, and what differs between the two. So it is
-made when a build first asks for it, reads each version once in its life, can be deleted at any time, and needs nothing
-of the imports, whichever way they came. A build without an import in between looks at names alone.
+The file of a whole version holds every change up to it: what was known before, and what differs between the two
+catalogues. That of a version of changes (`…changes.parquet`) holds only what it changed itself, and the history is the
+newest file of the first kind with those after it. So files are made when a build first asks for them, cost what the
+version cost, can be deleted at any time, and need nothing of the imports, whichever way they came. A build without an
+import in between looks at names alone.
 """
 
 from __future__ import annotations
@@ -11,15 +13,17 @@ import os
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from personalization_pipelines.content.items import catalogue_versions
+from personalization_pipelines.content.items import catalogue
+from personalization_pipelines.content.merging import KEY
 from personalization_pipelines.content.times import MICROSECONDS
-from personalization_pipelines.content.versions import Version
+from personalization_pipelines.content.versions import Version, VersionedTable
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 
@@ -47,49 +51,72 @@ full join (select * from before where price_minor is not null) o
   on n.item_type = o.item_type and n.item = o.item and n.language = o.language
 where n.price_minor is distinct from o.price_minor or n.currency is distinct from o.currency
 """
-_ALL = "select * from known union all select * from changes order by item_type, item, language, valid_from"
-_READ = ["item_type", "item", "language", "price_minor", "currency"]
+_TOUCHED = "where (item_type, item, language) in (select (item_type, item, language) from touched)"
+_ORDER = "order by item_type, item, language, valid_from"
+_READ = (*KEY, "price_minor", "currency")
 
 
-def price_file(home: Home, website: Website, as_of: datetime) -> Path | None:
-    """Return all changes of prices up to the catalogue of a moment (columns PRICE_SCHEMA, sorted); None without any.
+def price_files(home: Home, website: Website, as_of: datetime) -> tuple[Path, ...]:
+    """Return the files (columns PRICE_SCHEMA) that hold all changes of prices up to the catalogue of a moment.
 
-    Makes the file where it is missing. The first price an item has is a change, too.
+    Each is sorted; together they are not. Makes what is missing. The first price an item has is a change, too.
     """
-    directory, versions = catalogue_versions(home, website, as_of)
-    if not versions:
-        return None
-    prices = home.lake(website.name) / "prices"
-    path = prices / versions[-1].file
-    if not path.exists():
+    table = catalogue(home, website)
+    versions, prices = table.known(as_of), home.lake(website.name) / "prices"
+    files = _files(table, prices, versions)
+    whole = [number for number, (_, apart) in enumerate(files) if not apart]
+    done = next((number for number in reversed(whole) if files[number][0].exists()), 0)
+    missing = [number for number in range(done, len(files)) if not files[number][0].exists()]
+    if missing:
         prices.mkdir(parents=True, exist_ok=True)
-        _write(path, _history(directory, prices, versions))
-        _remove_old(prices, path)
-    return path
+    for number in missing:
+        before, known = versions[max(number - 1, 0) : number], _history(files[:number])
+        apart = files[number][1]
+        changes = _difference(table, before, versions[number], () if apart else known, touched=apart)
+        _write(files[number][0], changes)
+    wanted = _history(files)
+    if missing:
+        _remove_old(prices, wanted[0])
+    return wanted
 
 
-def _history(directory: Path, prices: Path, versions: Sequence[Version]) -> pa.Table:
-    """Return the changes of all versions, beginning with the newest one whose file is there."""
-    done = max((n for n, one in enumerate(versions) if (prices / one.file).exists()), default=-1)
-    known = pq.read_table(prices / versions[done].file) if done >= 0 else PRICE_SCHEMA.empty_table()
-    before = pq.read_table(directory / versions[done].file, columns=_READ) if done >= 0 else None
-    for version in versions[done + 1 :]:
-        after = pq.read_table(directory / version.file, columns=_READ)
-        known = _added(known, before if before is not None else after.slice(0, 0), after, version)
-        before = after
-    return known
+def _files(table: VersionedTable, prices: Path, versions: Sequence[Version]) -> list[tuple[Path, bool]]:
+    """Return each version's file, and whether it holds only what that version changed of the one before."""
+    following = set(pairwise(one.file for one in table.versions()))
+    found: list[tuple[Path, bool]] = []
+    for before, version in zip((None, *versions), versions, strict=False):
+        apart = version.changes is not None and before is not None and (before.file, version.file) in following
+        name = f"{version.file.removesuffix('.parquet')}.changes.parquet" if apart else version.file
+        found.append((prices / name, apart))
+    return found
 
 
-def _added(known: pa.Table, before: pa.Table, after: pa.Table, version: Version) -> pa.Table:
-    """Return the known changes and those between two catalogues."""
+def _history(files: Sequence[tuple[Path, bool]]) -> tuple[Path, ...]:
+    """Return the files that hold what all of these do: the last that knows all, and those after it."""
+    start = max((number for number, (_, apart) in enumerate(files) if not apart), default=0)
+    return tuple(path for path, _ in files[start:])
+
+
+def _difference(
+    table: VersionedTable, before: Sequence[Version], after: Version, known: Sequence[Path], *, touched: bool
+) -> pa.Table:
+    """Return the known changes and those between two versions; `touched`: the file of `after` names all keys of them.
+
+    `before` is empty where there is none.
+    """
     with duckdb.connect() as connection:
-        for name, table in (("known", known), ("before", before), ("after", after)):
-            connection.register(name, table)
-        moment = version.imported_at.replace(tzinfo=None)
-        connection.execute(
-            f"create temp table changes as {_CHANGES}", {"moment": moment, "import_id": version.import_id}
-        )
-        return connection.sql(_ALL).to_arrow_table().cast(PRICE_SCHEMA)
+        file = table.directory / after.file
+        if touched:
+            connection.register("touched", pq.read_table(file, columns=list(KEY)))
+        for name, version in (("before", next(iter(before), None)), ("after", after)):
+            rows = f"select * from ({table.sql(version, _READ)}) {_TOUCHED if touched else ''}"  # noqa: S608 - ours
+            connection.execute(f"create temp table {name} as {rows}")
+        moment = {"moment": after.imported_at.replace(tzinfo=None), "import_id": after.import_id}
+        connection.execute(f"create temp table changes as {_CHANGES}", moment)
+        earlier = [PRICE_SCHEMA.empty_table(), *(pq.read_table(path) for path in known)]
+        connection.register("known", pa.concat_tables(earlier))
+        query = f"select * from known union all select * from changes {_ORDER}"  # noqa: S608 - ours
+        return connection.sql(query).to_arrow_table().cast(PRICE_SCHEMA)
 
 
 def _write(path: Path, table: pa.Table) -> None:
@@ -103,7 +130,7 @@ def _write(path: Path, table: pa.Table) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _remove_old(prices: Path, path: Path) -> None:
+def _remove_old(prices: Path, oldest: Path) -> None:
     for other in prices.iterdir():
-        if other.name < path.name and other.stat().st_mtime < time.time() - KEPT_SECONDS:  # names begin with the time
+        if other.name < oldest.name and other.stat().st_mtime < time.time() - KEPT_SECONDS:  # names begin with the time
             other.unlink(missing_ok=True)

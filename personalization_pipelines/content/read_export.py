@@ -107,7 +107,8 @@ def _whole_texts(file: BinaryIO) -> Iterator[bytes]:
             kept += chunk
         if len(kept) > MAX_TEXT_BYTES:
             raise ImportRefused(f"a text, a number or blanks of more than {MAX_TEXT_BYTES >> 10} KiB")
-    yield kept
+    if kept:  # nothing is, to the parser, the end
+        yield kept
 
 
 def _check_surrogates(data: bytes, place: Callable[[], str]) -> None:

@@ -25,12 +25,14 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from personalization_pipelines.content.mapping import Csv
-from personalization_pipelines.errors import ImportRefused, NotBuiltYet
+from personalization_pipelines.content.object_stores import StoredObject, list_objects
+from personalization_pipelines.errors import ImportRefused
 from personalization_pipelines.home import Home
+from personalization_pipelines.website.addresses import is_address
 
 Format = Literal["parquet", "csv", "jsonl"]
 FileFormat = Literal["parquet", "csv", "jsonl", "xml", "export"]
-"""What a website's file can say; the last two are not built yet."""
+"""What a website's file can say; the last two are documents of items (`item_documents.py`)."""
 
 BATCH_ROWS = 262_144
 MAX_COLUMNS = 1000
@@ -46,19 +48,17 @@ _FORMATS: dict[str, Format] = {
     ".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
 }  # fmt: skip
 _COMPRESSED = {".gz", ".zst"}
-_NOT_BUILT = {".xml", ".export", ".json", ".xlsx"}
+_DOCUMENTS = {".xml", ".export", ".json"}
 _COUNTS = re.compile(r"Expected (\d+) columns, got (\d+)")
 _JSON_PLACE = re.compile(r"(byte \d+ in line \d+|in line \d+)")
 
 
-def expand_files(home: Home, pattern: str) -> list[Path]:
+def expand_files(home: Home, pattern: str) -> list[Path | StoredObject]:
     """Return the files that a pattern of the website's file names, sorted; relative ones are under the home.
 
-    Raises NotBuiltYet for the address of an object store.
+    The address of an object store (`s3://bucket/*.parquet`) gives its objects, and raises what `list_objects` does.
     """
-    if "://" in pattern:
-        raise NotBuiltYet(f"{pattern}: files of object stores are not built yet; name files of this machine")
-    return _matching(str(home.root / pattern))
+    return [*list_objects(pattern)] if is_address(pattern) else [*_matching(str(home.root / pattern))]
 
 
 def find_files(given: Sequence[str | Path]) -> list[Path]:
@@ -170,7 +170,7 @@ def open_file(path: Path, options: Csv, format: FileFormat | None = None) -> Sou
     """Look at a file's beginning and return what it is; its name says the format, unless `format` does.
 
     Raises ImportRefused for an empty, unreadable or damaged file, for a header that names a column twice or
-    not at all, and NotBuiltYet for formats of later.
+    not at all, and for documents, which hold items only.
     """
     form = _format(path, format)
     try:
@@ -188,14 +188,20 @@ def open_file(path: Path, options: Csv, format: FileFormat | None = None) -> Sou
     return SourceFile(path, form, columns, rows, options)
 
 
+def suffix(path: Path) -> str:
+    """Return how a file's name ends, in lower case and without what compression adds: `.csv` of `A.CSV.gz`."""
+    suffixes = [one.lower() for one in path.suffixes]
+    return suffixes[-2] if len(suffixes) > 1 and suffixes[-1] in _COMPRESSED else (suffixes or [""])[-1]
+
+
 def _format(path: Path, told: FileFormat | None) -> Format:
     if told in ("parquet", "csv", "jsonl"):
         return told
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    last = suffixes[-2] if len(suffixes) > 1 and suffixes[-1] in _COMPRESSED else (suffixes or [""])[-1]
-    last = f".{told}" if told else last
-    if last in _NOT_BUILT:
-        raise NotBuiltYet(f"{path}: {last[1:]} files are not built yet; use Parquet, CSV or JSON lines (.jsonl)")
+    last = f".{told}" if told else suffix(path)
+    if last in _DOCUMENTS:
+        raise ImportRefused(
+            f"{path}: {last[1:]} files hold items only; events and users come as Parquet, CSV or JSON lines (.jsonl)"
+        )
     if last not in _FORMATS:
         raise ImportRefused(f"{path}: expected a name that ends in {', '.join(_FORMATS)} (also with .gz or .zst)")
     return _FORMATS[last]

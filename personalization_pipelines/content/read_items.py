@@ -22,30 +22,19 @@ from personalization_pipelines.content.columns import (
     prices,
     unit_prices,
 )
+from personalization_pipelines.content.export_items import TYPE_FIELD
+from personalization_pipelines.content.item_documents import ItemDocument
+from personalization_pipelines.content.item_tables import INCOMING_SCHEMA
 from personalization_pipelines.content.mapping import PriceFrom
 from personalization_pipelines.content.opening import Job
 from personalization_pipelines.content.read_files import SourceFile, digest, open_file
 from personalization_pipelines.content.report import rows
 from personalization_pipelines.content.times import MICROSECONDS, read_times
-from personalization_pipelines.content.verdicts import RejectsFile
+from personalization_pipelines.content.verdicts import Reject, RejectsFile
 from personalization_pipelines.errors import ImportRefused
 from personalization_pipelines.identifiers import parse_item_type
 
-ITEM_SCHEMA = pa.schema(
-    [
-        ("item_type", pa.int32()),
-        ("item", pa.string()),
-        ("price_minor", pa.int64()),
-        ("currency", pa.string()),
-        ("valid_from", MICROSECONDS),
-        ("valid_to", MICROSECONDS),
-        ("categories", pa.list_(pa.string())),
-        ("language", pa.string()),
-        ("base_item", pa.string()),
-        ("first_seen", MICROSECONDS),
-        ("attributes", pa.string()),
-    ]
-)
+ITEM_SCHEMA = INCOMING_SCHEMA.insert(len(INCOMING_SCHEMA) - 1, pa.field("first_seen", MICROSECONDS))
 KEY = ["item_type", "item", "language"]
 SHOWN_ROWS = 5
 _ORDER = "newest_by"
@@ -65,6 +54,12 @@ class Incoming:
     """Item types that the website does not declare, with their rows; `unknown_rows` are the first few."""
     unknown_rows: list[str] = field(default_factory=list)
 
+    def unknown_type(self, number: str, place: str, count: int = 1) -> None:
+        """Count rows of an item type that the website does not declare, and keep the place of the first few."""
+        self.unknown_types[number] += count
+        if len(self.unknown_rows) < SHOWN_ROWS:
+            self.unknown_rows.append(f"{place}: item type {number}")
+
     def why(self) -> str:
         """Return the most frequent reasons."""
         most = self.reasons.most_common(3)
@@ -73,12 +68,13 @@ class Incoming:
 
 def read_items(job: Job, rejects: RejectsFile) -> Incoming:
     """Return the items of all files of an import; rejected rows go to `rejects`."""
-    found = Incoming(
-        pa.schema([*(f for f in ITEM_SCHEMA if f.name != "first_seen"), (_ORDER, MICROSECONDS)]).empty_table()
-    )
+    found = Incoming(INCOMING_SCHEMA.append(pa.field(_ORDER, MICROSECONDS)).empty_table())
     tables = [found.items]
     for source in job.sources:
-        tables += _read_file(job, source, found, rejects)
+        if isinstance(source, ItemDocument):
+            tables += _read_document(job, source, found, rejects)
+        else:
+            tables += _read_file(job, source, found, rejects)
     table = pa.concat_tables(tables).combine_chunks()
     found.items = _newest(table, found, job.mapping.rules.newest_by)
     if job.mapping.rules.price_from:
@@ -106,6 +102,26 @@ def _read_file(job: Job, source: SourceFile, found: Incoming, rejects: RejectsFi
     return tables
 
 
+def _read_document(job: Job, document: ItemDocument, found: Incoming, rejects: RejectsFile) -> list[pa.Table]:
+    name, tables = document.path.name, []
+
+    def reject(one: Reject) -> None:
+        rejects.write(name, one)
+        found.rows += 1
+        found.rejected += 1
+        found.reasons[one.reason] += 1
+        if one.column == TYPE_FIELD and one.value.isdecimal():
+            found.unknown_type(one.value, f"{name} row {one.row}")
+
+    job.progress.begin(name, None)
+    for table in document.tables(reject):
+        tables.append(table.append_column(_ORDER, pa.nulls(table.num_rows, MICROSECONDS)))
+        found.rows += table.num_rows
+        job.progress.advance(table.num_rows)
+    job.progress.end()
+    return tables
+
+
 def _items(batch: Canonical, chosen: dict[str, str], unknown: Callable[[Canonical], None]) -> pa.Table:
     """Return the rows of a batch that are items; the others get a verdict. `unknown` is told of undeclared types."""
     types = batch.item_types()
@@ -117,8 +133,7 @@ def _items(batch: Canonical, chosen: dict[str, str], unknown: Callable[[Canonica
     base = batch.item_ids("base_item")
     columns = [types, ids, price_minor, currency, valid_from, valid_to, _categories(batch), _language(batch)]
     columns += [pc.fill_null(base, ""), read_attributes(batch, chosen), _order(batch)]
-    names = [field.name for field in ITEM_SCHEMA if field.name != "first_seen"]
-    return pa.table(columns, [*names, _ORDER]).filter(pa.array(batch.verdicts.kept))
+    return pa.table(columns, [*INCOMING_SCHEMA.names, _ORDER]).filter(pa.array(batch.verdicts.kept))
 
 
 def _unknown_types(found: Incoming, file: str, batch: Canonical) -> None:
@@ -202,12 +217,12 @@ def _sales(job: Job) -> list[tuple[SourceFile, PriceFrom]]:
     rule = job.mapping.rules.price_from
     if rule is None:
         return []
-    for source in job.sources:
+    for source in job.files:
         if not (source.path.parent / rule.file).is_file():
             raise ImportRefused(
                 f"{source.path}: mapping {job.mapping.name} takes prices from {rule.file}, which is not beside it"
             )
-    folders = {source.path.parent: source for source in job.sources}
+    folders = {source.path.parent: source for source in job.files}
     return [(source, rule) for source in folders.values()]
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from personalization_pipelines.content.change_kinds import KEY, Arrived, Kind, Rejects, without
+from personalization_pipelines.content.change_kinds import GONE, Arrived, Kind, Rejects, without
 from personalization_pipelines.content.queue import TRANSFER_ITEMS, Change, Deletion, pending
 from personalization_pipelines.content.times import MICROSECONDS
 from personalization_pipelines.content.versions import VersionedTable
@@ -156,8 +156,8 @@ class Transfers:
             if self._ways.targets.get(one.source) != one.target:
                 self._ways.add(one)
                 self._new.append((change.id, one))
-            keys.append(dict(zip(KEY.names, (*one.source, None), strict=True)))
-        return Arrived(pa.Table.from_pylist(keys, KEY), (change.name,), rejects)
+            keys.append(dict(zip(GONE.names, (*one.source, None), strict=True)))
+        return Arrived(pa.Table.from_pylist(keys, GONE), (change.name,), rejects)
 
     def _keep(self, transaction: str, moment: datetime) -> None:
         """Make what was read a version, unless it is one or is nothing new."""

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from personalization_pipelines.content.attributes import attribute_columns, attribute_sources, read_attributes
 from personalization_pipelines.content.canonical import Canonical, id_columns, read_columns
 from personalization_pipelines.content.import_history import imports_directory, is_recorded, record_import, row_of
+from personalization_pipelines.content.object_stores import Given
 from personalization_pipelines.content.opening import Job, opened
 from personalization_pipelines.content.progress import Progress
 from personalization_pipelines.content.read_files import FileFormat, SourceFile
@@ -85,7 +86,7 @@ def users_file(home: Home, website: Website, as_of: datetime) -> Path | None:
 def import_users(
     home: Home,
     website: Website,
-    files: Sequence[str | Path],
+    files: Sequence[Given],
     *,
     mapping: str | Path | None = None,
     source: str = "import",
@@ -137,14 +138,14 @@ def _import(job: Job, source: str) -> ImportReport:
     began, users = time.monotonic(), users_table(job.home, job.website)
     import_id = job.import_id(*job.digests, source=source)
     job.known["transaction"] = import_id
-    files = tuple(str(one.path) for one in job.sources)
+    files = job.names
     notes = tuple(job.notes())
     versions = users.versions()
     if versions and versions[-1].import_id == import_id:
         return ImportReport("users", job.website.name, files, import_id, notes=notes, already_imported=True)
     found = _Incoming()
     with RejectsFile(imports_directory(job.home, job.website) / f"{import_id}.rejects.csv") as rejects:
-        for one in job.sources:
+        for one in job.files:
             _read_file(job, one, source, found, rejects)
     incoming = _last(pa.concat_tables(found.tables))
     if not incoming.num_rows:

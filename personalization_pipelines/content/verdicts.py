@@ -140,6 +140,11 @@ class RejectsFile:
     def add(self, file: str, verdicts: Verdicts) -> None:
         """Write the rejected rows of a batch, up to 100,000 of an import."""
         for reject in verdicts.listed(MAX_LISTED - self.count):
+            self.write(file, reject)
+
+    def write(self, file: str, reject: Reject) -> None:
+        """Write one rejected row, unless 100,000 are there already."""
+        if self.count < MAX_LISTED:
             cells = [reject.column, reject.value[:MAX_VALUE], reject.reason]
             self._writer.writerow([guarded(file), reject.row, *map(guarded, cells)])
             self.count += 1

@@ -23,10 +23,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from personalization_pipelines.build import Build
-from personalization_pipelines.content.items import ITEM_SCHEMA, catalogue_file
-from personalization_pipelines.content.price_history import PRICE_SCHEMA, price_file
+from personalization_pipelines.content.items import ITEM_SCHEMA, catalogue_state
+from personalization_pipelines.content.merging import KEY
+from personalization_pipelines.content.price_history import PRICE_SCHEMA, price_files
 from personalization_pipelines.content.transfers import TRANSFER_SCHEMA, transfers_file
 from personalization_pipelines.content.users import USER_SCHEMA, users_file
+from personalization_pipelines.content.versions import State, state_sql
 from personalization_pipelines.errors import ConfigurationError
 from personalization_pipelines.events.lake import event_files, lake_fingerprint
 from personalization_pipelines.events.schema import EVENT_SCHEMA, TIME
@@ -76,7 +78,9 @@ class Inputs:
     items: Path | None
     users: Path | None
     lake: str
-    prices: Path | None = None
+    prices: tuple[Path, ...] = ()
+    item_changes: tuple[Path, ...] = ()
+    """What changed in `items` since, oldest first (content/versions.py)."""
     transfers: Path | None = None
 
     def __post_init__(self) -> None:
@@ -88,9 +92,22 @@ class Inputs:
         home, website = build.home, build.website
         # The text first: events that arrive in between are then read too early, never taken for already read.
         lake = lake_fingerprint(home, website)
-        items, users = catalogue_file(home, website, build.as_of), users_file(home, website, build.as_of)
-        prices, transfers = price_file(home, website, build.as_of), transfers_file(home, website, build.as_of)
-        return cls(tuple(event_files(home, website)), items, users, lake, prices, transfers)
+        state, users = catalogue_state(home, website, build.as_of), users_file(home, website, build.as_of)
+        items, changes = (state.whole, state.changes) if state else (None, ())
+        prices = price_files(home, website, build.as_of)
+        transfers = transfers_file(home, website, build.as_of)
+        return cls(tuple(event_files(home, website)), items, users, lake, prices, changes, transfers)
+
+    @property
+    def catalogue(self) -> tuple[Path, ...]:
+        """Return the files of the catalogue, the whole one first."""
+        return (self.items, *self.item_changes) if self.items else ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return every file that a build reads."""
+        single = (self.users, self.transfers)
+        return (*self.events, *self.catalogue, *self.prices, *(path for path in single if path))
 
 
 class Engine:
@@ -100,8 +117,8 @@ class Engine:
         self.inputs = inputs
         self._connection = connection
         self._register("lake_events", inputs.events)
-        self._register("lake_items", [inputs.items] if inputs.items else [])
-        self._register("lake_prices", [inputs.prices] if inputs.prices else [])
+        self._register_items()
+        self._register("lake_prices", inputs.prices)
         self._register("lake_users", [inputs.users] if inputs.users else [])
         self._register("lake_transfers", [inputs.transfers] if inputs.transfers else [])
         self.as_of = self._effective_as_of(build.as_of)
@@ -155,6 +172,14 @@ class Engine:
         paths = ", ".join(quoted(path) for path in files)
         source = f"read_parquet([{paths}], union_by_name = true)"
         self.rows(f'create view "{name}" as select {columns} from {source}')  # noqa: S608 - our own names
+
+    def _register_items(self) -> None:
+        whole, changes = self.inputs.items, self.inputs.item_changes
+        if whole and changes:
+            merged = state_sql(State(whole, changes), ITEM_SCHEMA.names, KEY)
+            self.rows(f"create view lake_items as {merged}")
+        else:
+            self._register("lake_items", [whole] if whole else [])
 
     def _effective_as_of(self, as_of: datetime) -> datetime:
         """The build's `as_of`, but no later than the newest event: a build later in the day that has seen
@@ -271,12 +296,11 @@ def memory_limit() -> int:
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, directory: Path, inputs: Inputs) -> None:
-    files = [path for path in (*inputs.events, inputs.items, inputs.prices, inputs.users, inputs.transfers) if path]
     spill = directory / ".spill"
     for setting, value in (
         ("temp_directory", quoted(spill)),
         ("allowed_directories", f"[{quoted(directory)}]"),
-        ("allowed_paths", "[" + ", ".join(quoted(path) for path in files) + "]"),
+        ("allowed_paths", "[" + ", ".join(quoted(path) for path in inputs.files) + "]"),
         ("enable_external_access", "false"),
         ("lock_configuration", "true"),
     ):

@@ -1,14 +1,13 @@
 """The feature tables: one SELECT a file in `dbt_like_sql/`, built in the order their own text implies.
 
-A table is built again only when something it reads changed: its SQL, the bytes of the tables above it, the
-lake, the catalogue, or (for the few that read `build`) the values of the build. Downstream tables compare
-bytes, not times, so an event that changes nothing in a table stops there.
+A table is built again only when something it reads changed: its SQL, the bytes of the columns it reads of the tables
+above it, the lake, the catalogue, or (for the few that read `build`) the values of the build. Downstream tables
+compare bytes, not times, so an event that changes nothing in a table stops there.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import time
@@ -33,6 +32,7 @@ from personalization_pipelines.errors import Busy, ConfigurationError, CorruptDa
 from personalization_pipelines.features.checked import remember, remembered
 from personalization_pipelines.features.contracts import SQL_FOLDER, load_contracts
 from personalization_pipelines.features.engine import OPTIONS, SOURCES, Engine, Inputs, open_engine
+from personalization_pipelines.features.table_columns import column_digests, contents, names_in, sha256
 from personalization_pipelines.fingerprint import fingerprint
 from personalization_pipelines.quality import CheckReport, check_table
 
@@ -54,6 +54,8 @@ class SqlModel:
     build_columns: tuple[str, ...]
     order: tuple[str, ...]
     canonical: str
+    names: frozenset[str] | None
+    """Every name in it, None where it may read columns that it does not name."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def _read(path: Path) -> SqlModel:
     order = tree.args.get("order")
     ordered = tuple(one.this.name for one in order.expressions) if order else ()
     canonical = tree.sql(dialect="duckdb", comments=False, normalize=True)
-    return SqlModel(path.stem, path, sql, _tables(tree), tuple(sorted(columns)), ordered, canonical)
+    return SqlModel(path.stem, path, sql, _tables(tree), tuple(sorted(columns)), ordered, canonical, names_in(tree))
 
 
 def _tables(tree: exp.Expr) -> frozenset[str]:
@@ -217,7 +219,8 @@ def _write(engine: Engine, model: SqlModel, path: Path, wanted: str, inputs: dic
         "fingerprint": wanted,
         "rows": rows,
         "bytes": path.stat().st_size,
-        "sha256": _sha256(path),
+        "sha256": sha256(path),
+        "columns": column_digests(path),
         "inputs": inputs,
     }
     temporary = sidecar.with_name(f".{sidecar.name}.{os.getpid()}")
@@ -233,13 +236,13 @@ def _inputs(build: Build, engine: Engine, model: SqlModel) -> dict[str, object]:
             case "lake_events":
                 found[table] = engine.inputs.lake
             case "lake_items":
-                found[table] = _sha256(engine.inputs.items) if engine.inputs.items else ""
+                found[table] = contents(engine.inputs.catalogue)
             case "lake_prices":
-                found[table] = _sha256(engine.inputs.prices) if engine.inputs.prices else ""
+                found[table] = contents(engine.inputs.prices)
             case "lake_users":
-                found[table] = _sha256(engine.inputs.users) if engine.inputs.users else ""
+                found[table] = contents((engine.inputs.users,) if engine.inputs.users else ())
             case "lake_transfers":
-                found[table] = _sha256(engine.inputs.transfers) if engine.inputs.transfers else ""
+                found[table] = contents((engine.inputs.transfers,) if engine.inputs.transfers else ())
             case "build":
                 found[table] = {column: engine.values[column] for column in model.build_columns}
             case "utc_days":
@@ -254,7 +257,10 @@ def _built(build: Build, table: str, reader: SqlModel) -> object:
     sidecar = _read_sidecar(path)
     if not sidecar:
         raise CorruptData(f"{path}: {reader.name} reads the feature {table}, which is not built; build it first")
-    return sidecar["sha256"]
+    columns = sidecar.get("columns")  # older builds wrote none
+    if reader.names is None or columns is None:
+        return sidecar["sha256"]
+    return {"rows": sidecar["rows"], **{name: value for name, value in columns.items() if name.lower() in reader.names}}
 
 
 def _read_sidecar(path: Path) -> dict[str, Any]:
@@ -271,11 +277,6 @@ def _preview(name: str, file: pq.ParquetFile) -> tuple[dict[str, Any], ...]:
     shown = [column for column in file.schema_arrow.names if column not in columns or not columns[column].private]
     batch = next(file.iter_batches(batch_size=PREVIEW_ROWS, columns=shown), None)
     return tuple(batch.to_pylist()) if batch is not None else ()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

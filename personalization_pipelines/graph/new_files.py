@@ -10,7 +10,9 @@ from collections.abc import Iterator
 import dagster as dg
 import msgspec
 
+from personalization_pipelines.content.object_stores import StoredObject
 from personalization_pipelines.content.read_files import expand_files
+from personalization_pipelines.errors import StoreUnavailable
 from personalization_pipelines.fingerprint import fingerprint
 from personalization_pipelines.graph.parts import Installation, key, python_name
 from personalization_pipelines.home import Home
@@ -39,7 +41,11 @@ def build_sensors(website: Website, run_tags: dict[str, str]) -> list[dg.SensorD
         description="Imports files of `content.sources` as they appear or change, once they are copied completely.",
     )
     def files(context: dg.SensorEvaluationContext, installation: Installation) -> dg.SensorResult:
-        found, last = files_now(installation.home, website), _looked(context.cursor)
+        last = _looked(context.cursor)
+        try:
+            found = files_now(installation.home, website)
+        except StoreUnavailable as error:
+            return _waiting(str(error), last)
         state = fingerprint(files=found)
         if state == last.asked or not found:
             return _waiting("no file is new or changed" if found else "no file is there", Looked(state, last.asked))
@@ -51,19 +57,25 @@ def build_sensors(website: Website, run_tags: dict[str, str]) -> list[dg.SensorD
     return [files]
 
 
-def files_now(home: Home, website: Website) -> list[tuple[str, int, int]]:
-    """Return path, bytes and time of change (ns) of every file that a content source names, sorted, each once."""
+def files_now(home: Home, website: Website) -> list[tuple[str, int, str]]:
+    """Return name, bytes and version of every file that a content source names, sorted, each once.
+
+    The version is the time of change (ns) of a file, and what the store says of an object (ETag, generation, time).
+    """
     return sorted(set(_files(home, website)))
 
 
-def _files(home: Home, website: Website) -> Iterator[tuple[str, int, int]]:
+def _files(home: Home, website: Website) -> Iterator[tuple[str, int, str]]:
     for source in website.content.sources:
-        for path in expand_files(home, source.files):
+        for one in expand_files(home, source.files):
+            if isinstance(one, StoredObject):
+                yield one.address, one.bytes, one.version
+                continue
             try:
-                status = path.stat()
+                status = one.stat()
             except FileNotFoundError:
                 continue  # it was there a moment ago; the next look sees what came of it
-            yield str(path), status.st_size, status.st_mtime_ns
+            yield str(one), status.st_size, str(status.st_mtime_ns)
 
 
 def _waiting(why: str, looked: Looked) -> dg.SensorResult:

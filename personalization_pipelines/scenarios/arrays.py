@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,11 @@ class Texts(Sequence[str]):
             raise IndexError(f"row {row} of {len(self)} texts")
         starts = self._starts
         return self._blob[starts[row] : starts[row + 1]]
+
+    def all_raw(self) -> Iterator[bytes]:
+        """Return the bytes of every text, in order."""
+        blob = self._blob.tobytes()
+        return (blob[start:end] for start, end in pairwise(self._starts.tolist()))
 
     def check(self, name: str, thorough: bool) -> None:
         """Raise CorruptData unless the starts fit the blob."""

@@ -44,6 +44,16 @@ def item_key(item_type: int, item: bytes) -> int:
     return int.from_bytes(blake2b(b"%d:%b" % (item_type, item), digest_size=8).digest(), "little", signed=True)
 
 
+def item_keys(types: NDArray[np.int32], ids: Texts) -> NDArray[np.int64]:
+    """Return the lookup keys of many items, as `item_key` does of each."""
+    prefixes = {kind: b"%d:" % kind for kind in set(types.tolist())}
+    digests = [
+        blake2b(prefixes[kind] + item, digest_size=8).digest()
+        for kind, item in zip(types.tolist(), ids.all_raw(), strict=True)
+    ]
+    return np.frombuffer(b"".join(digests), "<i8").astype(np.int64, copy=False)
+
+
 def path_order(path: str) -> list[str]:
     """Return the sort key of a category path: its elements, so that everything below a path follows it directly."""
     return path.split("/")
@@ -179,10 +189,7 @@ class Items:
 
     def _misplaced(self) -> list[int]:
         """Return the rows that a look-up might not find: another key than theirs, a missing key, or a shared one."""
-        kinds, count = self.types.tolist(), len(self)
-        wanted = np.fromiter(
-            (item_key(kind, bytes(self.ids.raw(row))) for row, kind in enumerate(kinds)), np.int64, count
-        )
+        wanted, count = item_keys(self.types, self.ids), len(self)
         found = np.full(count, -1, np.int64)
         found[self._key_rows] = self._keys
         once = np.bincount(self._key_rows, minlength=count) == 1

@@ -35,7 +35,6 @@ class Unbuilt:
 
 
 UNBUILT: tuple[Unbuilt, ...] = (
-    Unbuilt("content.sources.*.format", ("xml", "export")),
     Unbuilt("events.sources.*.format", ("xml", "export")),
     Unbuilt("retention.events"),
     Unbuilt("visitor_groups"),
@@ -51,8 +50,6 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("scenarios.*.experiment"),
     Unbuilt("triggers"),
 )
-OBJECT_STORES = ("content.sources.*.files", "events.sources.*.files")
-"""Where addresses like `s3://bucket/*.parquet` may stand."""
 
 
 def not_built_yet(value: object) -> Iterator[tuple[Path, str]]:
@@ -63,10 +60,6 @@ def not_built_yet(value: object) -> Iterator[tuple[Path, str]]:
                 yield path, f"`{path[-1]}` is not built yet; remove it to use the file with this version"
             elif isinstance(found, str | bool) and found in unbuilt.values:
                 yield path, f"`{path[-1]}: {str(found).lower()}` is not built yet"
-    for place in OBJECT_STORES:
-        for path, found in _places(value, tuple(place.split(".")), ()):
-            if "://" in str(found):
-                yield path, "files of object stores are not built yet; name files of this machine"
 
 
 def _places(value: object, pattern: tuple[str, ...], path: Path) -> Iterator[tuple[Path, object]]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from personalization_pipelines.currency import fraction_digits
 from personalization_pipelines.identifiers import (
@@ -14,6 +14,7 @@ from personalization_pipelines.identifiers import (
     parse_item_id,
     parse_website_name,
 )
+from personalization_pipelines.website.addresses import check_address, is_address
 from personalization_pipelines.website.export_hosts import ExportHostEntry
 from personalization_pipelines.website.fields import (
     DEFAULT_ROBOTS,
@@ -38,13 +39,26 @@ class Source(Strict):
     """Files that are imported on a schedule."""
 
     files: Annotated[str, Field(min_length=1)]
-    """A path or pattern like `data/items/*.parquet`, relative to the installation's home."""
+    """A path or pattern like `data/items/*.parquet`, relative to the installation's home, or `s3://bucket/*.parquet`."""
     format: Literal["parquet", "csv", "jsonl", "xml", "export"]
     """How the files are written."""
     mode: Literal["full", "incremental"] = "full"
     """`full`: what a file no longer holds goes; `incremental`: a file adds and changes."""
     mapping: str | None = None
     """A mapping file that renames foreign columns, or the name of one that ships with the package."""
+
+    @field_validator("files")
+    @classmethod
+    def _files(cls, value: str) -> str:
+        if is_address(value):
+            check_address(value)
+        return value
+
+    @model_validator(mode="after")
+    def _mapping(self) -> Source:
+        if self.mapping is not None and self.format in ("xml", "export"):
+            raise ValueError(f"a mapping names columns, of which {self.format} has none; leave it out")
+        return self
 
 
 class Content(Strict):

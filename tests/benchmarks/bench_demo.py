@@ -11,10 +11,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from personalization_pipelines.commands.demo import NAME
-from personalization_pipelines.content.items import catalogue_file
+from personalization_pipelines.content.items import read_catalogue
 from personalization_pipelines.events.event import Event, encode
 from personalization_pipelines.events.log import SegmentLog
 from personalization_pipelines.home import Home
@@ -58,9 +56,7 @@ def measured(home: Home, *arguments: str) -> tuple[float, float]:
 def track(home: Home) -> None:
     """Append new purchases and clicks of known households to the event log, as the tracker does."""
     website = load_website(home.websites / f"{NAME}.yaml")
-    file = catalogue_file(home, website, datetime.now(UTC))
-    assert file is not None
-    items = pq.read_table(file, columns=["item"])["item"].to_pylist()
+    items = read_catalogue(home, website, datetime.now(UTC))["item"].to_pylist()
     now, chance, log = time.time_ns() // 1000, random.Random(1), SegmentLog(home.log)
     events = [
         Event(

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from personalization_pipelines.content.imports import import_events, import_items, import_users
 from personalization_pipelines.content.items import catalogue_file
 from personalization_pipelines.content.users import users_file
-from personalization_pipelines.errors import NotBuiltYet
+from personalization_pipelines.errors import ImportRefused
 from personalization_pipelines.home import Home
 from personalization_pipelines.identifiers import pseudonym
 from personalization_pipelines.website import Website
@@ -101,7 +101,7 @@ def test_ids_that_a_tool_wrote_as_decimal_numbers_are_the_same_ids(home: Home, t
 def test_the_format_can_be_told_and_a_name_may_hold_brackets(home: Home, shop: Website, tmp_path: Path) -> None:
     write(tmp_path, "events[1].jsonl", EVENTS).rename(tmp_path / "events[1].export.txt")
     assert import_events(home, shop, [tmp_path / "events[1].export.txt"], format="jsonl", now=NOW).added == len(EVENTS)
-    with pytest.raises(NotBuiltYet, match="xml"):
+    with pytest.raises(ImportRefused, match="xml files hold items only"):
         import_events(home, shop, [tmp_path / "events[1].export.txt"], format="xml", now=NOW)
 
 

@@ -13,7 +13,7 @@ from personalization_pipelines.content.import_history import import_history
 from personalization_pipelines.content.items import catalogue_file, import_items
 from personalization_pipelines.content.mapping import Csv
 from personalization_pipelines.content.read_files import expand_files, find_files, open_file
-from personalization_pipelines.errors import ImportRefused, NotBuiltYet
+from personalization_pipelines.errors import ImportRefused
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 from tests.content.files import purchase, stored_events, write, write_mapping
@@ -117,16 +117,19 @@ def test_a_header_without_rows_brings_no_event(home: Home, shop: Website, tmp_pa
     assert (report.rows, report.added) == (0, 0)
 
 
-def test_xml_says_that_it_is_not_built_yet(tmp_path: Path) -> None:
-    with pytest.raises(NotBuiltYet, match="xml files are not built yet"):
-        open_file(tmp_path / "items.xml", Csv())
+@pytest.mark.parametrize("name", ["users.xml", "users.json", "users.export", "users.json.gz"])
+def test_documents_hold_items_only(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ImportRefused, match="files hold items only"):
+        open_file(tmp_path / name, Csv())
+    with pytest.raises(ImportRefused, match="xml files hold items only"):
+        open_file(tmp_path / "users.csv", Csv(), "xml")
 
 
 def test_files_are_found_by_path_and_pattern_and_their_absence_is_said(home: Home, tmp_path: Path) -> None:
     for name in ("b.csv", "a.csv"):
         (home.root / name).write_text("x")
     assert [path.name for path in find_files([home.root / "b.csv", str(home.root / "*.csv")])] == ["b.csv", "a.csv"]
-    assert [path.name for path in expand_files(home, "*.csv")] == ["a.csv", "b.csv"]
+    assert expand_files(home, "*.csv") == [home.root / "a.csv", home.root / "b.csv"]
     with pytest.raises(ImportRefused, match="no such file"):
         find_files([tmp_path / "nothing-*.csv"])
     with pytest.raises(ImportRefused, match="a directory"):

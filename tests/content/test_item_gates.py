@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personalization_pipelines.content.import_history import import_history, imports_directory
-from personalization_pipelines.content.items import catalogue_file, import_items
+from personalization_pipelines.content.item_gates import judge_items
+from personalization_pipelines.content.items import catalogue, catalogue_file, import_items
+from personalization_pipelines.content.mapping import Mapping
+from personalization_pipelines.content.merging import merge_items
+from personalization_pipelines.content.read_items import ITEM_SCHEMA, Incoming
 from personalization_pipelines.content.report import GateRow, ImportReport
 from personalization_pipelines.errors import QualityGateFailed
 from personalization_pipelines.home import Home
@@ -169,6 +175,22 @@ def test_text_numbers_and_what_names_single_items_are_not_nominal(home: Home, tm
         path = write(tmp_path, "a.jsonl", many(8, 20, name))
         with pytest.raises(QualityGateFailed, match=re.escape(f"nominal values: {name} has 8")):
             imported(home, website, path, mapping=mapping)
+
+
+def test_a_hundred_thousand_names_of_attributes_are_counted_and_five_are_shown(home: Home, shop: Website) -> None:
+    count, names = 1_000, 100
+    attributes = [json.dumps({f"k{item * names + one}": ["v"] for one in range(names)}) for item in range(count)]
+    columns: dict[str, Any] = {
+        "item_type": [1] * count, "item": [str(item) for item in range(count)], "attributes": attributes,
+        "language": [""] * count, "currency": [""] * count, "base_item": [""] * count,
+    }  # fmt: skip
+    items = pa.table([pa.array(columns.get(one.name, [None] * count), one.type) for one in ITEM_SCHEMA], ITEM_SCHEMA)
+    changes = merge_items(catalogue(home, shop), items.drop_columns("first_seen"), False, MONDAY.replace(tzinfo=None))
+    mapping = Mapping(kind="items")
+    incoming = Incoming(items, count)
+    gates = judge_items(shop, mapping, incoming, changes, catalogue(home, shop))
+    (broken,) = [one for one in gates if not one.ok]
+    assert (broken.rule, broken.found, len(broken.rows)) == ("attributes", "100,000 names of attributes", 5)
 
 
 @settings(max_examples=15, deadline=None)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from personalization_pipelines.build import Build
 from personalization_pipelines.content.items import import_items
-from personalization_pipelines.content.price_history import price_file
+from personalization_pipelines.content.price_history import price_files
 from personalization_pipelines.features.sql_models import check_feature, load_feature, run_all
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
@@ -32,6 +32,13 @@ def brought(home: Home, website: Website, tmp_path: Path, day: int, prices: dict
     rows = [{"item_id": item, "price": price, "title": "Lamp", **more} for item, price in prices.items()]
     report = import_items(home, website, [write(tmp_path, f"{day}.csv", rows)], force=True, now=MONDAY + day * DAY)
     return report.import_id
+
+
+def price_file(home: Home, website: Website, as_of: datetime) -> Path | None:
+    """Return the one file of the history: catalogues as small as these have no versions of changes."""
+    files = price_files(home, website, as_of)
+    assert len(files) <= 1
+    return files[0] if files else None
 
 
 def changes(home: Home, website: Website, as_of: datetime = LATER) -> list[Change]:

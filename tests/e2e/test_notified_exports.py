@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.content.cms import Cms, document, notification
-from tests.content.test_exports import named
+from tests.content.notified import named
 from tests.e2e.shop import command, get, serving
 from tests.e2e.test_dev import running_dev
 

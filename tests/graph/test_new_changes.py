@@ -18,8 +18,8 @@ from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.content.cms import Cms, answer, document, listed
+from tests.content.notified import apply, named, notify, titles
 from tests.content.test_changes import send
-from tests.content.test_exports import apply, named, notify, titles
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 

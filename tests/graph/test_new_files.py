@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+import fsspec
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,7 +19,7 @@ from personalization_pipelines.content.import_history import import_history
 from personalization_pipelines.content.items import catalogue_file
 from personalization_pipelines.content.read_files import expand_files
 from personalization_pipelines.definitions import complete, website_definitions
-from personalization_pipelines.errors import ConfigurationError, NotBuiltYet
+from personalization_pipelines.errors import ConfigurationError, ImportRefused
 from personalization_pipelines.graph.parts import installation
 from personalization_pipelines.home import Home
 from personalization_pipelines.refresh import refresh
@@ -116,12 +121,87 @@ def test_a_website_without_sources_has_no_such_sensor(home: Home) -> None:
     assert [sensor.name for sensor in sensors] == ["shop_automation", "shop_changes"]
 
 
+@pytest.fixture
+def stored(site: Website) -> Iterator[tuple[fsspec.AbstractFileSystem, Website]]:
+    """A bucket, and a website whose items come from it."""
+    store = fsspec.filesystem("memory")
+    yield (
+        store,
+        make_website(content={"sources": [{"files": "memory://shop/new/*.json", "format": "export", "mode": "full"}]}),
+    )
+    store.rm("/shop", recursive=True)
+
+
+def export(*ids: int) -> bytes:
+    entries = [{"contentId": one, "contentTypeId": 1, "title": f"<b>item</b> {one}"} for one in ids]
+    return json.dumps({"contentList": {"content": entries}}).encode()
+
+
+def test_new_and_changed_objects_of_a_store_are_asked_for_once(home: Home, stored: Any) -> None:
+    store, website = stored
+    store.pipe("/shop/old/a.json", export(1))
+    sensor = Sensor(home, website)
+    assert "no file is there" in str(sensor.look().skip_reason)
+    store.pipe("/shop/new/a.json", export(1))
+    assert [sensor.asks() for _ in range(3)] == [False, True, False]
+    store.pipe("/shop/new/a.json", export(2))  # as many bytes as before
+    assert [sensor.asks() for _ in range(3)] == [False, True, False]
+    store.pipe("/shop/new/b.json", export(3))
+    assert [sensor.asks() for _ in range(3)] == [False, True, False]
+
+
+def test_a_refresh_imports_the_objects_of_a_store(home: Home, stored: Any) -> None:
+    store, website = stored
+    store.pipe("/shop/new/a.json", export(1, 2))
+    store.pipe("/shop/new/b.json.gz", gzip.compress(export(3)))  # the pattern does not name it
+    refresh(home, website)
+    assert items_of(home, website) == ["1", "2"]
+    (row,) = import_history(home, website)
+    assert (row.files, row.mode) == (("memory://shop/new/a.json",), "full")
+    assert [path.name for path in home.root.iterdir() if "download" in path.name] == []
+
+
+def test_the_sensor_waits_for_a_store_that_does_not_answer(
+    home: Home, stored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, website = stored
+    store.pipe("/shop/new/a.json", export(1))
+    sensor = Sensor(home, website)
+    assert not sensor.asks()
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("canary-secret-key")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(store), "glob", fail)
+        found = sensor.look()
+        assert "memory://shop/new/*.json: the store can not be read now (OSError)" in str(found.skip_reason)
+        assert "canary" not in str(found)
+    assert sensor.asks(), "what was seen before the failure counts"
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("http://169.254.169.254/latest/*.csv", "others are never opened"),
+        ("https://example.org/items.csv", "others are never opened"),
+        ("simplecache::s3://bucket/*.csv", "others are never opened"),
+        ("s3://bucket/a::http://example.org/*.csv", "others are never opened"),
+        ("github://owner:repo@/x.csv", "others are never opened"),
+        ("s3://key:secret@bucket/*.csv", "holds no credentials"),
+        ("s3://", "others are never opened"),
+    ],
+)
 @pytest.mark.parametrize("stage", ["content", "events"])
-def test_object_stores_are_refused_with_their_line(tmp_path: Path, home: Home, stage: str) -> None:
+def test_addresses_of_nothing_but_object_stores_are_taken(
+    tmp_path: Path, home: Home, stage: str, address: str, sentence: str
+) -> None:
     path = tmp_path / "my-shop.yaml"
-    source = f'{stage}: {{sources: [{{files: "s3://bucket/*.csv", format: csv}}]}}'
+    source = f'{stage}: {{sources: [{{files: "{address}", format: csv}}]}}'
     path.write_text("\n".join(["website: my-shop", 'customer_id: "1"', "license_key: abcd-efgh", source]) + "\n")
-    with pytest.raises(ConfigurationError, match=r"4: \w+\.sources\[0\]\.files: files of object stores are not built"):
+    with pytest.raises(ConfigurationError, match=rf"4: \w+\.sources\[0\]\.files: .*{sentence}") as refused:
         load_website(path)
-    with pytest.raises(NotBuiltYet, match="s3://bucket"):
-        expand_files(home, "s3://bucket/*.csv")
+    assert "secret@" not in str(refused.value)
+    if "://" in address:
+        with pytest.raises(ImportRefused, match=sentence):
+            expand_files(home, address)

@@ -27,12 +27,14 @@ event_weights: {click: 1, consume: 3, basket: 5, wishlist: 4, rate: 4, buy: 10}
 content:
   sources:
     - {files: "data/items/*.parquet", format: parquet, mode: full}
-    - {files: "data/items/*.xml", format: xml}
+    - {files: "s3://bucket/items/*.xml", format: xml}
+    - {files: "data/export/*.json", format: export}
   export_hosts: [cms.example.org]
   schedule: "0 3 * * *"
 events:
   sources:
     - {files: "data/events/*.parquet", format: parquet}
+    - {files: "data/events/*.xml", format: xml}
   bots: {user_agents: default, max_events_per_minute: 60}
 retention: {events: 400d, live: 35d}
 visitor_groups:
@@ -78,7 +80,7 @@ tests:
 """
 
 NOT_BUILT = {
-    "content.sources[1].format", "retention.events",
+    "events.sources[1].format", "retention.events",
     "visitor_groups", "segment_groups", "models.top_bought.submodels", "models.trending.type",
     "models.also_clicked.time_slots", "models.also_bought.segments", "models.lifted.similarity",
     "models.in_session.scope", "models.bundles.type", "scenarios.landing_page.filters.minimum_price",

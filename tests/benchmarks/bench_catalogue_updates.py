@@ -1,0 +1,156 @@
+"""Updates into a large catalogue: from changes in the queue to the item table of the next publication.
+
+The catalogue is made up: a dozen attributes, one or two category paths and a price an item. Each round enqueues
+updates as documents of XML, as the content API does, and measures every stage in wall-clock and processor seconds
+in this process, the steps of a build in their order: import (read, merge, write), price history, the feature tables
+of items with their contract checks, and the arrays of the publication. `BENCH_CATALOGUE` sets the items (default
+1,000,000); the updates are 0, 0.1, 1 and 10 per cent of them. The first build, of the catalogue alone, is the baseline.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from personalization_pipelines.build import Build
+from personalization_pipelines.content.changes import apply_changes
+from personalization_pipelines.content.items import catalogue
+from personalization_pipelines.content.price_history import price_files
+from personalization_pipelines.content.queue import ITEMS_XML, enqueue
+from personalization_pipelines.content.read_items import ITEM_SCHEMA
+from personalization_pipelines.content.write_xml import write_xml_items
+from personalization_pipelines.content.xml_grammar import XmlItem
+from personalization_pipelines.features.sql_models import check_feature, run_feature
+from personalization_pipelines.home import Home
+from personalization_pipelines.scenarios.features_read import ItemTable, read_items
+from tests.benchmarks.report import Report
+from tests.conftest import make_website
+
+ITEMS = int(os.environ.get("BENCH_CATALOGUE", "1000000"))
+DOCUMENT = 1_000
+"""Items of one document, as a shop sends them."""
+START = datetime(2026, 6, 1, tzinfo=UTC)
+BEFORE = ("robots", "visitor_logins", "stg_events")
+TABLES = ("stg_items", "items", "learned_categories", "item_categories", "price_changes")
+Seconds = dict[str, tuple[float, float]]
+
+
+def run(report: Report) -> None:
+    """Measure the first build, then rounds of updates, the largest last."""
+    with tempfile.TemporaryDirectory() as scratch:
+        home, website = Home(Path(scratch) / "home"), make_website()
+        home.create()
+        with catalogue(home, website).locked():
+            catalogue(home, website).add(_catalogue(ITEMS), "first", START)
+        first = _round(Build(home, website, START))
+        for number, updates in enumerate((ITEMS // 100, 0, ITEMS // 1000, ITEMS // 100, ITEMS // 10), 1):
+            moment = START + timedelta(hours=number)
+            before = _stored(home.lake(website.name))
+            _send(home, website, updates, number)
+            taken = _round(Build(home, website, moment))
+            name = f"{updates:,} updates into {ITEMS:,} items" + (" (warm-up)" if number == 1 else "")
+            _tell(report, name, taken, first)
+            grown = _stored(home.lake(website.name)) - before
+            if updates:
+                report.add(f"{name}: bytes in the lake an update", grown / updates, "B")
+
+
+def _round(build: Build) -> Seconds:
+    """Do what a refresh does with the catalogue; return wall-clock and processor seconds of each stage."""
+    taken: Seconds = {}
+    home, website, features = build.home, build.website, build.features
+    with _timed(taken, "import"):
+        apply_changes(home, website, now=build.as_of)
+    with _timed(taken, "price history"):
+        price_files(home, website, build.as_of)
+    for table in BEFORE:
+        run_feature(build, table)
+    for table in TABLES:
+        with _timed(taken, table):
+            run_feature(build, table)
+        with _timed(taken, f"{table}, contract"):
+            assert check_feature(build, table).passed
+    _publication(taken, lambda: read_items(features, website.currency, frozenset()))
+    return taken
+
+
+def _publication(taken: Seconds, read: Callable[[], ItemTable]) -> None:
+    gc.collect()
+    with _timed(taken, "publication item table"):
+        assert len(read().ids) == ITEMS
+
+
+def _tell(report: Report, name: str, taken: Seconds, first: Seconds) -> None:
+    total, spent = (sum(one[part] for one in taken.values()) for part in (0, 1))
+    for stage, (wall, processor) in taken.items():
+        report.add(f"{name}: {stage}", wall, "s", first[stage][0])
+        report.add(f"{name}: {stage}, processor", processor, "s")
+        report.add(f"{name}: {stage}, share", 100 * wall / total, "%")
+    report.add(f"{name}: in all", total, "s", sum(one[0] for one in first.values()), goal="under 5 s for 10,000 of 1 M")
+    report.add(f"{name}: in all, processor", spent, "s")
+
+
+@contextmanager
+def _timed(taken: Seconds, name: str) -> Iterator[None]:
+    began, spent = time.perf_counter(), time.process_time()
+    yield
+    taken[name] = time.perf_counter() - began, time.process_time() - spent
+
+
+def _stored(lake: Path) -> int:
+    kept = (path for folder in ("items", "prices") for path in (lake / folder).glob("*.parquet"))
+    return sum(path.stat().st_size for path in kept)
+
+
+def _catalogue(count: int) -> pa.Table:
+    random = np.random.default_rng(7)
+    prices = random.integers(100, 100_000, count)
+    rows = [_item(number, int(prices[number]), 0) for number in range(count)]
+    columns: dict[str, Any] = {
+        "item_type": [1] * count,
+        "item": [one.item for one in rows],
+        "price_minor": [one.price_minor for one in rows],
+        "currency": ["EUR"] * count,
+        "categories": [one.categories for one in rows],
+        "language": [""] * count,
+        "base_item": [""] * count,
+        "first_seen": [START.replace(tzinfo=None)] * count,
+        "attributes": [msgspec.json.encode(dict(sorted(one.attributes.items()))).decode() for one in rows],
+    }
+    arrays = [pa.array(columns.get(field.name, [None] * count), field.type) for field in ITEM_SCHEMA]
+    return pa.table(arrays, ITEM_SCHEMA)
+
+
+def _item(number: int, price: int, edition: int) -> XmlItem:
+    named: dict[str, list[Any]] = {
+        "title": [f"Item {number} of edition {edition}"],
+        "description": [f"What is to be said about article {number * 7919 % 1_000_003}, in a sentence or so."],
+        "brand": [f"Brand {number % 997}"],
+        "colour": [("red", "green", "blue", "black")[number % 4]],
+        "width": [number % 300 / 2],
+        "deeplinkurl": [f"https://shop.example/p/{number}"],
+    }
+    named |= {f"feature{place}": [f"value {(number * place) % 90}"] for place in range(1, 7)}
+    paths = [f"/D{number % 20}/C{number % 1000}", f"/Sale/S{number % 10}"][: 1 + number % 2]
+    return XmlItem(1, f"{number + 10_000_000}", price_minor=price, currency="EUR", categories=paths, attributes=named)
+
+
+def _send(home: Home, website: Any, updates: int, edition: int) -> None:
+    """Enqueue updated items from everywhere in the catalogue; half of them have another price."""
+    random = np.random.default_rng(edition)
+    chosen = np.sort(random.choice(ITEMS, updates, replace=False)).tolist()
+    for start in range(0, updates, DOCUMENT):
+        part = chosen[start : start + DOCUMENT]
+        items = [_item(number, 50_000 + number % 7 + edition, edition) for number in part]
+        enqueue(home, website, ITEMS_XML, write_xml_items(items, website), name=f"POST of {len(part)} items")
