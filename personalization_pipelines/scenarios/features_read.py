@@ -122,8 +122,7 @@ def read_visitors(features: Path, items: ItemTable) -> Arrays:
 
 def read_transfers(features: Path) -> list[Row]:
     """Return the rows of the feature table `item_transfers`: type and id of each old item and of its new one."""
-    table = _table(features, "item_transfers", TRANSFER_COLUMNS)
-    return list(zip(*(table[name].to_pylist() for name in TRANSFER_COLUMNS), strict=True))
+    return [tuple(row.values()) for row in _table(features, "item_transfers", TRANSFER_COLUMNS).to_pylist()]
 
 
 class _ItemPlaces:

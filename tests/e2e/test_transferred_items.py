@@ -42,7 +42,7 @@ def test_a_new_id_is_recommended_for_what_was_done_with_the_old_one(tmp_path: Pa
         assert 1 in before and set(before) <= set(RED)
         item = '<items version="1"><item id="21" type="1"><categorypaths/></item></items>'
         assert send(f"{server}/api/00001/item", item) == 202
-        assert send(f"{server}/api/00001/transferitems", document(((1, "1"), (1, "21")))) == 202
+        assert send(f"{server}/api/00001/transferitems", document(((1, "1"), (1, "21")), ((1, "21"), (1, "1")))) == 202
         command(home, "build")
         deadline = time.monotonic() + 30
         while get(page + "2").items == before:
@@ -62,7 +62,12 @@ def test_a_new_id_is_recommended_for_what_was_done_with_the_old_one(tmp_path: Pa
         while 21 in get(f"{server}/api/v2/00001/new/landing_page?numrecs=50").items:
             assert time.monotonic() < deadline, "the purchase of the old id does not count"
             time.sleep(0.2)
+        newest = get(f"{server}/api/00001/imports?limit=1", Authorization=KEY).json["imports"][0]  # type: ignore[index]
+        assert (newest["mode"], newest["removed"], newest["rejected"]) == ("transfer", 1, 1)
+        rejects = get(server + newest["rejects_file"], Authorization=KEY)
+        assert rejects.headers["content-length"] == str(len(rejects.body))
+        assert rejects.body.decode().splitlines()[1].startswith("transfer of 2 items,,,1/21 to 1/1,")
     shown = json.loads(command(home, "imports", "first", "--json").stdout)
     assert [(row["mode"], row["removed"], row["files"]) for row in shown if row["mode"] == "transfer"] == [
-        ("transfer", 1, ["transfer of item 1/1 to 1/21"])
+        ("transfer", 1, ["transfer of 2 items"])
     ]

@@ -18,8 +18,8 @@ import duckdb
 import psycopg2
 import sqlglot
 
-from personalization_pipelines.features.engine import utc_days
 from personalization_pipelines.features.sql_models import dependencies, feature_names, feature_sql
+from personalization_pipelines.features.utc_days import utc_days
 
 Row = tuple[Any, ...]
 
