@@ -15,6 +15,7 @@ from serving import (
     content,
     erasing,
     health,
+    imports,
     notifications,
     openapi,
     problems,
@@ -43,7 +44,18 @@ def create_app_with(services: Services, *, shop: str | None = None) -> Flask:
     app.url_map.merge_slashes = False  # an empty user (`/click//1/5`) is a user, not a typing error
     app.extensions["personalization"] = services
     problems.register(app)
-    for block in (recommending, tracking, tracker_script, content, notifications, erasing, users, health, openapi):
+    for block in (
+        recommending,
+        tracking,
+        tracker_script,
+        content,
+        notifications,
+        erasing,
+        users,
+        imports,
+        health,
+        openapi,
+    ):
         app.register_blueprint(block.blueprint(services))
     if shop is not None:
         from serving import shop as shop_front  # only the demonstration needs it

@@ -17,7 +17,14 @@ import msgspec
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, NotFound, ServiceUnavailable
 
-from personalization_pipelines.content.queue import DELETE_ITEM, ITEMS_XML, Deletion, enqueue, pending
+from personalization_pipelines.content.queue import (
+    DELETE_ITEM,
+    ITEMS_XML,
+    TRANSFER_ITEMS,
+    Deletion,
+    enqueue,
+    pending,
+)
 from personalization_pipelines.errors import ImportRefused
 from personalization_pipelines.identifiers import parse_item_type
 from personalization_pipelines.scenarios.published_items import ALWAYS, Items
@@ -28,6 +35,7 @@ from serving.services import Services
 from serving.websites import ServedWebsite
 
 MAX_BODY_BYTES = 64 << 20
+MAX_TRANSFER_BYTES = 4 << 20
 LARGE_BYTES = 1 << 20
 XML = "application/xml; charset=utf-8"
 NO_STORE = {"Cache-Control": "no-store"}
@@ -41,6 +49,7 @@ def blueprint(services: Services) -> Blueprint:
     item = "/api/<customer>/item/<type>/<item>"
     block.add_url_rule("/api/<customer>/item", "post_item", api.post, methods=["POST"])
     block.add_url_rule("/api/<customer>/item/schema.xsd", "item_schema", api.schema)
+    block.add_url_rule("/api/<customer>/transferitems", "transfer_items", api.transfer, methods=["POST"])
     block.add_url_rule(item, "get_item", api.get)
     block.add_url_rule(item, "delete_item", api.delete, methods=["DELETE"])
     return block
@@ -65,6 +74,20 @@ class _Content:
                 raise BadRequest(f"{error}. Nothing was stored.") from None
         what = f"item {last.item_type}/{last.item}" if count == 1 else f"{count:,} items"
         return self._queued(website, ITEMS_XML, body, f"POST of {what}")
+
+    def transfer(self, customer: str) -> Response:
+        """Queue a document of transfers (202), or say what is wrong with it (400)."""
+        from personalization_pipelines.content.xml_transfers import read_xml_transfers
+
+        website = self._website(customer).website
+        body = read_body(request.environ, MAX_TRANSFER_BYTES)
+        with self._alone(body):
+            try:
+                asked = read_xml_transfers(io.BytesIO(body), website)
+            except ImportRefused as error:
+                raise BadRequest(f"{error}. Nothing was stored.") from None
+        what = f"item {asked[0]}" if len(asked) == 1 else f"{len(asked):,} items"
+        return self._queued(website, TRANSFER_ITEMS, body, f"transfer of {what}")
 
     def schema(self, customer: str) -> Response:
         """Answer with the XML Schema of this website's documents."""

@@ -18,6 +18,7 @@ from personalization_pipelines.events.rules import BATCH, RULES, Rule
 from serving import openapi_answers as answers
 from serving import openapi_content as content
 from serving import openapi_erasing as erasing
+from serving import openapi_imports as imports
 from serving import openapi_notifications as notifications
 from serving import openapi_parameters as parameters
 from serving import openapi_users as users
@@ -64,7 +65,7 @@ def document() -> Value:
         paths[f"{prefix}/{{customer}}/{BATCH}"] = _batch(prefix)
     for ending in ("", ".json", ".jsonp"):
         paths[f"/api/v2/{{customer}}/{{user}}/{{scenario}}{ending}"] = _recommendations(ending)
-    paths |= content.paths() | notifications.paths() | erasing.paths() | users.paths()
+    paths |= content.paths() | notifications.paths() | erasing.paths() | users.paths() | imports.paths()
     for path, answer in answers.PAGES.items():
         operation = {"operationId": path.strip("/"), "tags": ["service"], "responses": answer}
         paths[path] = {"get": operation}

@@ -1,4 +1,4 @@
-"""What `/openapi.json` says of the content API: items as XML, with the customer's key."""
+"""What `/openapi.json` says of the content API: items and transfers as XML, with the customer's key."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _QUEUED: Value = {
 }
 _SAYS = {
     "post_item": "Adds items, or replaces those of the same type, id and language. The schema is at `schema.xsd`.",
+    "transfer_items": "Lets the history of old items count for new ones, from now on; the old items are removed.",
     "get_item": "An item as it is published now.",
     "delete_item": "Removes an item, in one language or (without `lang`) in all.",
     "get_item_schema": "The XML Schema of this website's documents.",
@@ -32,6 +33,12 @@ def paths() -> dict[str, Value]:
     return {
         "/api/{customer}/item": {
             "post": _operation("post_item", [_place("customer")], _QUEUED | problems(400, 401, 411, 413, 414, 429, 503))
+            | {"requestBody": _SENT}
+        },
+        "/api/{customer}/transferitems": {
+            "post": _operation(
+                "transfer_items", [_place("customer")], _QUEUED | problems(400, 401, 411, 413, 414, 429, 503)
+            )
             | {"requestBody": _SENT}
         },
         "/api/{customer}/item/schema.xsd": {

@@ -87,12 +87,13 @@ def parse_wanted(parameters: Parameters, website: Website, scenario: PlanScenari
     usual = parameters.keys() <= _USUAL
     if not usual:
         _refuse_what_is_not_built(parameters)
+    number = parse_number(parameters, "numrecs", DEFAULT_NUMBER, MAX_NUMBER)
     items, histories = _context(parameters.get("contextitems"), website, scenario.input)
     if usual:
-        asked = Asking(_number(parameters), items, histories, scenario.output[:1], (), False, False, False, "")
+        asked = Asking(number, items, histories, scenario.output[:1], (), False, False, False, "")
         return Wanted(asked, ())
     asked = Asking(
-        number=_number(parameters),
+        number=number,
         items=items,
         histories=histories,
         output_types=_output_types(parameters, scenario),
@@ -107,13 +108,14 @@ def parse_wanted(parameters: Parameters, website: Website, scenario: PlanScenari
 
 def parse_callback(parameters: Parameters) -> str:
     """Return the JSONP function to call: one dotted ASCII name of at most 64 characters."""
-    text = _one(parameters, "jsonpcallback") or "jsonpCallback"
+    text = parse_one(parameters, "jsonpcallback") or "jsonpCallback"
     if not CALLBACK.fullmatch(text):
         raise BadRequest(f"jsonpCallback {text[:40]!r}: expected a name like `shop.show`, 64 characters at most.")
     return text
 
 
-def _one(parameters: Parameters, name: str) -> str | None:
+def parse_one(parameters: Parameters, name: str) -> str | None:
+    """Return a parameter that may be given once (its name in lower case), None without it; BadRequest for several."""
     values = parameters.get(name)
     if values is not None and len(values) > 1:
         raise BadRequest(f"{name} is given {len(values)} times: expected once.")
@@ -124,19 +126,20 @@ def parse_flag(parameters: Parameters, name: str) -> bool:
     """Return whether a parameter (its name in lower case) is `true` or `1`; BadRequest for what is neither."""
     if name not in parameters:
         return False
-    text = _one(parameters, name) or ""
+    text = parse_one(parameters, name) or ""
     value = _BOOLEANS.get(text.lower())
     if value is None:
         raise BadRequest(f"{name} {text[:40]!r}: expected true, false, 1 or 0.")
     return value
 
 
-def _number(parameters: Parameters) -> int:
-    text = _one(parameters, "numrecs")
+def parse_number(parameters: Parameters, name: str, default: int, most: int) -> int:
+    """Return a parameter (its name in lower case) that is a number from 1 to `most`; BadRequest for what is not."""
+    text = parse_one(parameters, name)
     if text is None:
-        return DEFAULT_NUMBER
-    if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= MAX_NUMBER:
-        raise BadRequest(f"numrecs {text[:40]!r}: expected a number from 1 to {MAX_NUMBER}.")
+        return default
+    if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= most:
+        raise BadRequest(f"{name} {text[:40]!r}: expected a number from 1 to {most}.")
     return int(text)
 
 
@@ -157,7 +160,7 @@ def _context(
 
 
 def _output_types(parameters: Parameters, scenario: PlanScenario) -> tuple[int, ...]:
-    text = _one(parameters, "outputtypeid")
+    text = parse_one(parameters, "outputtypeid")
     if text is not None and (not _NUMBER.fullmatch(text) or int(text) not in scenario.output):
         known = ", ".join(map(str, scenario.output))
         raise BadRequest(f"outputtypeid {text[:40]!r}: expected an output type of the scenario ({known}).")
@@ -186,7 +189,7 @@ def _attributes(parameters: Parameters) -> tuple[str, ...]:
 
 def parse_language(parameters: Parameters, website: Website) -> str:
     """Return the language that is asked for, "" for any. Raises BadRequest (400) for none of the website's."""
-    text = _one(parameters, "lang")
+    text = parse_one(parameters, "lang")
     try:
         return "" if text is None else checked_language(text, website)
     except InvalidIdentifier as error:

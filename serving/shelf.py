@@ -7,13 +7,14 @@ number in 40 ns where a numpy scalar costs three times that, and no array is rea
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from personalization_pipelines.scenarios.published import Items, Publication
-from serving.question import ContextItem
+from personalization_pipelines.scenarios.published_transfers import Transferred
+from serving.question import ContextItem, LiveHistory
 
 FOREVER = int(np.iinfo(np.int64).max)
 KEPT_ROWS = 1 << 17
@@ -57,17 +58,30 @@ class _Standing(NamedTuple):
 class Shelf:
     """Views into one publication: rows by id, item types, own categories, and which items may be shown now."""
 
-    def __init__(self, items: Items) -> None:
+    def __init__(self, items: Items, transfers: Transferred | None = None) -> None:
         self.items = items
+        self._transfers = moved = transfers or {}
         self.types = items.types.data
         self._category_starts = items.category_starts.data
         self._category_codes = items.category_codes.data
         self._standing = _Standing(0, 0, b"", 0, {})
         self._languages = frozenset(items.languages.names) if items.languages else frozenset()
-        self.rows: Remembered[tuple[int, str], int] = Remembered(lambda key: items.row(*key))
-        """Rows by item type and id, -1 where the publication does not know the item."""
+        self.rows: Remembered[tuple[int, str], int] = Remembered(lambda key: items.row(*moved.get(key, key)))
+        """Rows by item type and id (of a transferred item its new one's), -1 where the publication does not know it."""
         self.ids: Remembered[int, str] = Remembered(items.ids.__getitem__)
         """Item ids by row."""
+
+    def current(self, items: Sequence[tuple[int, str]]) -> Sequence[tuple[int, str]]:
+        """Return items (type, id) with the new one in place of each that was transferred."""
+        moved = self._transfers
+        return [moved.get(item, item) for item in items] if moved else items
+
+    def current_events(self, events: LiveHistory) -> LiveHistory:
+        """Return events as if they had been of the new items."""
+        if not self._transfers:
+            return events
+        items = self.current([(one.item_type, one.item) for one in events])
+        return [one._replace(item_type=kind, item=item) for one, (kind, item) in zip(events, items, strict=True)]
 
     def context_item(self, row: int, source: str) -> ContextItem:
         """Return the item of a row as something an answer starts from."""
@@ -130,5 +144,5 @@ def shelf_of(publication: Publication) -> Shelf:
     """Return the shelf of a publication; made once for each that is open."""
     shelf = _shelves.get(publication)
     if shelf is None:  # by the publication, which a shelf does not hold: it goes when the publication goes
-        shelf = _shelves[publication] = Shelf(publication.items)
+        shelf = _shelves[publication] = Shelf(publication.items, publication.transfers)
     return shelf

@@ -59,6 +59,7 @@ def compose(
     past = Past(publication, shelf, question.visitor, live)
     context = _context_items(shelf, scenario, question, past)
     most = scenario.filters.max_repeats
+    shown = shelf.current_events(shown) if most else ()
     repeated = [shelf.rows[item] for item in shown_too_often(question.now, live, shown, most)] if most else ()
     filters = Filters(shelf, scenario.filters, question, context, past, repeated)
     made = _Composition(publication, shelf, scenario, question, past, context, filters)
@@ -69,7 +70,7 @@ def compose(
 
 def _context_items(shelf: Shelf, scenario: PlanScenario, question: Question, past: Past) -> list[ContextItem]:
     """Return the request's items, then those its history codes mean, each item once."""
-    found = {key: ContextItem(shelf.rows[key], *key, "REQUEST") for key in question.items}
+    found = {key: ContextItem(shelf.rows[key], *key, "REQUEST") for key in shelf.current(question.items)}
     for code in question.histories:
         for _, row, event in past.of_code(code, scenario.input):
             one = shelf.context_item(row, SOURCES[event])

@@ -14,6 +14,7 @@ from personalization_pipelines.content.import_history import ImportRow, import_h
 from personalization_pipelines.content.items import catalogue_state, catalogue_version, import_items
 from personalization_pipelines.content.queue import pending
 from personalization_pipelines.content.read_files import expand_files
+from personalization_pipelines.content.transfers import newest_transfers, transfers_file
 from personalization_pipelines.content.tries import read_tries
 from personalization_pipelines.content.user_changes import apply_user_changes
 from personalization_pipelines.content.users import users_file
@@ -26,6 +27,7 @@ from personalization_pipelines.website import Website
 
 SHOWN_IMPORTS = 10
 SHOWN_ROWS = 5
+SHOWN_TRANSFERS = 10
 ITEM_COLUMNS = ["item_type", "item", "price_minor", "currency", "categories", "attributes"]
 USER_COLUMNS = ["source"]  # what Dagster's history once holds no erasure reaches: no attributes of persons
 
@@ -63,11 +65,14 @@ def _items(website: Website) -> dg.AssetsDefinition:
             if not build.rebuild:
                 apply_changes(build.home, website, now=build.as_of)
             more = {"sources": _sources(build.home, website), "waiting": _waiting(build.home, website)}
+            moved = transfers_file(build.home, website, build.as_of)
+            if moved:
+                more["transfers"] = newest_transfers(moved, SHOWN_TRANSFERS)
             version = catalogue_version(build.home, website, build.as_of)
             state = catalogue_state(build.home, website, build.as_of)
             return _result(
                 _imports(build, "items"),
-                version.file if version else "none",
+                " ".join([version.file if version else "none", *([moved.name] if moved else [])]),
                 version.rows if version else 0,
                 _first_rows(state.whole, ITEM_COLUMNS) if state else [],
                 more,

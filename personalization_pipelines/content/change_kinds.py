@@ -6,7 +6,7 @@ A new kind is a line in `KINDS`; applying them exactly once and in order is the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,8 @@ from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.website import Website
 
 MAX_LISTED = 10_000
-_KEY = pa.schema([(name, ITEM_SCHEMA.field(name).type) for name in ("item_type", "item", "language")])
+GONE = pa.schema([(name, ITEM_SCHEMA.field(name).type) for name in ("item_type", "item", "language")])
+"""Of items that go; without language in all."""
 
 
 @dataclass
@@ -72,6 +73,14 @@ def _as_sent(_: Change) -> bytes | None:
     return None
 
 
+def _nothing_begins(_: Sequence[Change]) -> None:
+    return
+
+
+def _nothing_first(_: str, __: datetime) -> None:
+    return
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of change: the history's mode, how it is read (PermanentError: refused), what it does."""
@@ -81,6 +90,10 @@ class Kind:
     merge: Merge
     judged: bool = False
     """Whether the gates of item imports judge it; such changes are imports of their own."""
+    begin: Callable[[Sequence[Change]], None] = _nothing_begins
+    """Is told which changes are read next, for one import."""
+    first: Callable[[str, datetime], None] = _nothing_first
+    """Stores what comes before the catalogue, with the import's id and moment; after a crash perhaps once more."""
     known: Callable[[Change], Mapping[str, Any]] = _nothing_known
     """Fields of the history's row of a change that is refused."""
     kept: Callable[[Change], bytes | None] = _as_sent
@@ -111,7 +124,7 @@ def deletion_of(change: Change) -> Deletion:
 
 
 def _read_deletion(change: Change, _: Website) -> Arrived:
-    return Arrived(pa.Table.from_pylist([msgspec.structs.asdict(deletion_of(change))], _KEY), (change.name,))
+    return Arrived(pa.Table.from_pylist([msgspec.structs.asdict(deletion_of(change))], GONE), (change.name,))
 
 
 def _read_document(change: Change, website: Website) -> Arrived:

@@ -29,6 +29,7 @@ from personalization_pipelines.content.merging import Changes
 from personalization_pipelines.content.queue import Change, changes_directory, pending, reject
 from personalization_pipelines.content.read_items import Incoming
 from personalization_pipelines.content.report import GateRow
+from personalization_pipelines.content.transfers import Transfers
 from personalization_pipelines.content.verdicts import RejectsFile
 from personalization_pipelines.errors import PermanentError, QualityGateFailed
 from personalization_pipelines.fingerprint import fingerprint
@@ -55,7 +56,7 @@ def apply_changes(
     """
     moment = (now or datetime.now(UTC)).astimezone(UTC)
     exports = Exports(home, website, moment, fetcher or Fetcher(website.content.export_hosts))
-    kinds = KINDS | exports.kinds()
+    kinds = KINDS | exports.kinds() | Transfers(home, website).kinds()
     journal = Journal(changes_directory(home, website) / JOURNAL)
     rows: list[ImportRow] = []
     while (waiting := _waiting(home, website, kinds)) or journal.exists():
@@ -105,6 +106,7 @@ class _Applying:
         """Apply changes of one kind as one import; yield the rows of the refused ones first."""
         began, good, arrived = time.monotonic(), list[Change](), list[Arrived]()
         kind = self.kinds[batch[0].kind]
+        kind.begin(batch)
         for change in batch:
             try:
                 arrived.append(kind.read(change, self.website))
@@ -128,6 +130,7 @@ class _Applying:
         except QualityGateFailed as error:
             return self._refuse(good[0], kind, error, row)
         self.journal.write(row)
+        kind.first(row.transaction, self.moment)
         if changes.any:
             changes.store(table, row.transaction, self.moment)
         record_import(self.home, self.website, row)

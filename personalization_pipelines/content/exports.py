@@ -26,11 +26,13 @@ from personalization_pipelines.content.queue import (
     DELETE_ITEM,
     EXPORT_FULL,
     EXPORT_UPDATE,
+    TRANSFER_ITEMS,
     Change,
     Deletion,
     changes_directory,
 )
 from personalization_pipelines.content.read_export import read_export_items
+from personalization_pipelines.content.transfers import leaving
 from personalization_pipelines.content.tries import Tried, is_given_up, read_tries, tried_again, write_tries
 from personalization_pipelines.content.xml_grammar import XmlItem
 from personalization_pipelines.errors import (
@@ -98,12 +100,12 @@ class Exports:
         return ready, False
 
     def _must_wait(self, change: Change) -> bool:
-        """Say whether a deletion may be about what a waiting export is about."""
-        if change.kind != DELETE_ITEM or not self._later:
+        """Say whether a deletion or a transfer may be about what a waiting export is about."""
+        if change.kind not in _GOING or not self._later:
             return False
         try:
-            return self._is_behind(change.id, deletion_of(change))
-        except CorruptData:
+            return any(self._is_behind(change.id, gone) for gone in _GOING[change.kind](change, self._website))
+        except PermanentError:
             return False  # it is refused when it is read
 
     def _is_behind(self, change: str, what: Export | Deletion) -> bool:
@@ -178,6 +180,14 @@ def _wanted(items: Iterator[XmlItem], export: Export, reject: Callable[[str, str
             reject(f"{item.item_type}/{item.item}", "it is in another language than the notification says")
         else:
             yield item
+
+
+def _deleted(change: Change, _: Website) -> list[Deletion]:
+    return [deletion_of(change)]
+
+
+_GOING: dict[str, Callable[[Change, Website], list[Deletion]]] = {DELETE_ITEM: _deleted, TRANSFER_ITEMS: leaving}
+"""The kinds of change that remove items, and what says which."""
 
 
 def export_of(change: Change) -> Export:

@@ -34,6 +34,8 @@ EXPORT_FULL = "export_full"
 """The kind of a notified export that replaces an item type (in a language): an `Export` of notification.py as JSON."""
 EXPORT_UPDATE = "export_update"
 """The kind of a notified export whose items are added, or replace those of the same type, id and language."""
+TRANSFER_ITEMS = "transfer_items"
+"""The kind of a queued document of transfers: the history of old ids counts for new ones (transfers.py)."""
 ABANDONED_SECONDS = 3600.0
 """A temporary file this old was left by a process that died."""
 

@@ -35,6 +35,7 @@ SOURCES = {
     "lake_events": ("events", None),
     "lake_items": ("content", "items"),
     "lake_prices": ("content", "items"),
+    "lake_transfers": ("content", "items"),
     "lake_users": ("content", "users"),
 }
 DAYS = "event_days"

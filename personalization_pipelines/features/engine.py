@@ -11,11 +11,10 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
@@ -26,14 +25,15 @@ from personalization_pipelines.build import Build
 from personalization_pipelines.content.items import ITEM_SCHEMA, catalogue_state
 from personalization_pipelines.content.merging import KEY
 from personalization_pipelines.content.price_history import PRICE_SCHEMA, price_files
+from personalization_pipelines.content.transfers import TRANSFER_SCHEMA, transfers_file
 from personalization_pipelines.content.users import USER_SCHEMA, users_file
 from personalization_pipelines.content.versions import State, state_sql
 from personalization_pipelines.errors import ConfigurationError
 from personalization_pipelines.events.lake import event_files, lake_fingerprint
 from personalization_pipelines.events.schema import EVENT_SCHEMA, TIME
+from personalization_pipelines.features.utc_days import DAY_SCHEMA, EPOCH, naive, utc_days
 from personalization_pipelines.fingerprint import fingerprint
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ROW_GROUP = 122_880  # rows; DuckDB's own vector multiple, so that groups fill evenly
 DICTIONARY = 10_000  # distinct values; a larger dictionary in a row group costs more than it saves
 OPTIONS = f"format parquet, compression zstd, row_group_size {ROW_GROUP}, dictionary_size_limit {DICTIONARY}"
@@ -50,18 +50,11 @@ BUILD_SCHEMA = pa.schema(
         ("category_from_clicks", pa.bool_()),
     ]
 )
-DAY_SCHEMA = pa.schema(
-    [
-        ("utc_day", pa.date32()),
-        ("changes_at", TIME),
-        ("seconds_before", pa.int32()),
-        ("seconds_after", pa.int32()),
-    ]
-)
 SOURCES = {
     "lake_events": EVENT_SCHEMA,
     "lake_items": ITEM_SCHEMA,
     "lake_prices": PRICE_SCHEMA,
+    "lake_transfers": TRANSFER_SCHEMA,
     "lake_users": USER_SCHEMA,
     "build": BUILD_SCHEMA,
     "utc_days": DAY_SCHEMA,
@@ -79,6 +72,7 @@ class Inputs:
     prices: tuple[Path, ...] = ()
     item_changes: tuple[Path, ...] = ()
     """What changed in `items` since, oldest first (content/versions.py)."""
+    transfers: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "events", tuple(sorted(set(self.events))))
@@ -92,7 +86,8 @@ class Inputs:
         state, users = catalogue_state(home, website, build.as_of), users_file(home, website, build.as_of)
         items, changes = (state.whole, state.changes) if state else (None, ())
         prices = price_files(home, website, build.as_of)
-        return cls(tuple(event_files(home, website)), items, users, lake, prices, changes)
+        transfers = transfers_file(home, website, build.as_of)
+        return cls(tuple(event_files(home, website)), items, users, lake, prices, changes, transfers)
 
     @property
     def catalogue(self) -> tuple[Path, ...]:
@@ -102,7 +97,8 @@ class Inputs:
     @property
     def files(self) -> tuple[Path, ...]:
         """Return every file that a build reads."""
-        return (*self.events, *self.catalogue, *self.prices, *((self.users,) if self.users else ()))
+        single = (self.users, self.transfers)
+        return (*self.events, *self.catalogue, *self.prices, *(path for path in single if path))
 
 
 class Engine:
@@ -115,6 +111,7 @@ class Engine:
         self._register_items()
         self._register("lake_prices", inputs.prices)
         self._register("lake_users", [inputs.users] if inputs.users else [])
+        self._register("lake_transfers", [inputs.transfers] if inputs.transfers else [])
         self.as_of = self._effective_as_of(build.as_of)
         self.values: dict[str, object] = {
             "as_of": self.as_of.isoformat(),
@@ -124,15 +121,15 @@ class Engine:
             "first_language": (build.website.languages or [""])[0],
             "category_from_clicks": build.website.category_from_clicks,
         }
-        row = {**self.values, "as_of": _naive(self.as_of), "as_of_day": build.day}
+        row = {**self.values, "as_of": naive(self.as_of), "as_of_day": build.day}
         connection.register("build", pa.Table.from_pylist([row], schema=BUILD_SCHEMA))
-        self.days = utc_days(build.website.zone, _naive(self.as_of).date())
+        self.days = utc_days(build.website.zone, naive(self.as_of).date())
         connection.register("utc_days", self.days)
 
     def clock(self) -> str:
         """Return what a table that reads `utc_days` depends on: the zone's offsets up to `as_of`, as a fingerprint."""
         rows = zip(*(self.days[name].to_pylist() for name in DAY_SCHEMA.names[1:]), strict=True)
-        until = _naive(self.as_of)
+        until = naive(self.as_of)
         changes = [(at, before, after) for at, before, after in rows if before != after and at <= until]
         return fingerprint(first=self.days["seconds_before"][0].as_py(), changes=changes)
 
@@ -220,52 +217,11 @@ def quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
-@lru_cache(maxsize=32)
-def utc_days(zone: ZoneInfo, last: date) -> pa.Table:
-    """Return each UTC day from 1970 to `last`: when the zone's clock changes in it, its offset before and after.
-
-    Seconds east of UTC. A day without a change has `changes_at` at its end and equal offsets. No zone of
-    the tz database changes twice between two UTC midnights in a way that cancels out.
-    """
-    first = EPOCH.date()
-    midnights = [EPOCH + timedelta(days=number) for number in range((last - first).days + 2)]
-    offsets = [_offset(zone, midnight) for midnight in midnights]
-    changes = [
-        _change(zone, start, end) if before != after else end
-        for start, end, before, after in zip(midnights, midnights[1:], offsets, offsets[1:], strict=False)
-    ]
-    columns = [
-        [midnight.date() for midnight in midnights[:-1]],
-        [_naive(change) for change in changes],
-        offsets[:-1],
-        offsets[1:],
-    ]
-    return pa.table(columns, schema=DAY_SCHEMA)
-
-
-def _offset(zone: ZoneInfo, moment: datetime) -> int:
-    offset = moment.astimezone(zone).utcoffset()
-    return round(offset.total_seconds()) if offset else 0
-
-
-def _change(zone: ZoneInfo, start: datetime, end: datetime) -> datetime:
-    """Return the second at which the zone's offset changes between two UTC midnights, by bisection."""
-    before = _offset(zone, start)
-    while end - start > timedelta(seconds=1):
-        middle = start + timedelta(seconds=round((end - start).total_seconds()) // 2)
-        start, end = (middle, end) if _offset(zone, middle) == before else (start, middle)
-    return end
-
-
 @lru_cache(maxsize=1024)
 def _newest_event(path: Path, size: int, changed: int) -> datetime | None:
     """Return the greatest time in a file of events. Remembered: a build opens one engine a table, over equal files."""
     newest: datetime | None = pc.max(pq.read_table(path, columns=["time"], partitioning=None)["time"]).as_py()
     return newest
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def _limit(connection: duckdb.DuckDBPyConnection, threads: int) -> None:

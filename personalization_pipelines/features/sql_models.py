@@ -241,6 +241,8 @@ def _inputs(build: Build, engine: Engine, model: SqlModel) -> dict[str, object]:
                 found[table] = contents(engine.inputs.prices)
             case "lake_users":
                 found[table] = contents((engine.inputs.users,) if engine.inputs.users else ())
+            case "lake_transfers":
+                found[table] = contents((engine.inputs.transfers,) if engine.inputs.transfers else ())
             case "build":
                 found[table] = {column: engine.values[column] for column in model.build_columns}
             case "utc_days":

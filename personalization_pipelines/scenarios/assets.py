@@ -23,6 +23,7 @@ TABLES = (
     "learned_categories",
     "item_categories",
     "visitor_history",
+    "item_transfers",
     "event_days",
 )
 """What is published, and `event_days`, whose gate on missing events nothing may be published past."""

@@ -17,13 +17,14 @@ from personalization_pipelines.scenarios import learned_paths
 from personalization_pipelines.scenarios.arrays import Texts
 from personalization_pipelines.scenarios.published_items import ALWAYS
 from personalization_pipelines.scenarios.published_languages import language_arrays
+from personalization_pipelines.scenarios.published_transfers import TRANSFER_COLUMNS, Row
 from personalization_pipelines.scenarios.published_visitors import EVENTS
 from personalization_pipelines.scenarios.tables import Arrays, item_arrays, visitor_arrays
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TABLES = ("items", "item_languages", "learned_categories", "visitor_history")
+TABLES = ("items", "item_languages", "learned_categories", "visitor_history", "item_transfers")
 _ITEM_COLUMNS = (
     "item_type", "item", "price_minor", "currency", "valid_from", "valid_to", "categories", "language", "attributes",
 )  # fmt: skip
@@ -117,6 +118,11 @@ def read_visitors(features: Path, items: ItemTable) -> Arrays:
         _joined(events, np.uint8),
         _joined(times, np.int64),
     )
+
+
+def read_transfers(features: Path) -> list[Row]:
+    """Return the rows of the feature table `item_transfers`: type and id of each old item and of its new one."""
+    return [tuple(row.values()) for row in _table(features, "item_transfers", TRANSFER_COLUMNS).to_pylist()]
 
 
 class _ItemPlaces:

@@ -17,7 +17,12 @@ from personalization_pipelines.build import Build
 from personalization_pipelines.errors import Busy, CorruptData
 from personalization_pipelines.fingerprint import fingerprint
 from personalization_pipelines.scenarios.disk import Disk
-from personalization_pipelines.scenarios.features_read import feature_fingerprints, read_items, read_visitors
+from personalization_pipelines.scenarios.features_read import (
+    feature_fingerprints,
+    read_items,
+    read_transfers,
+    read_visitors,
+)
 from personalization_pipelines.scenarios.gates import Answer, Gate, check_gates, require
 from personalization_pipelines.scenarios.kept import (
     Published,
@@ -185,7 +190,8 @@ def _content(build: Build, inputs: _Inputs, progress: Progress | None) -> Conten
     for number, (name, build_id) in enumerate(inputs.models.items(), 2):
         say(f"read model {name}", number, total)
         models.append(read_model(build, inputs.plan, name, build_id, items))
-    return Content(inputs.plan, items.arrays, items.categories, visitors, models, items.languages, items.language_names)
+    languages, moved = (items.languages, items.language_names), read_transfers(build.features)
+    return Content(inputs.plan, items.arrays, items.categories, visitors, models, *languages, moved)
 
 
 def _gates(build: Build, directory: Path, root: Path, answer: Answer | None, *, enforced: bool) -> list[Gate]:

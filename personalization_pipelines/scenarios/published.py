@@ -6,7 +6,7 @@ that `open` can see raises CorruptData, and the server keeps the one it has.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from personalization_pipelines.scenarios.published_models import (
     model_file,
     model_schema,
 )
+from personalization_pipelines.scenarios.published_transfers import TRANSFERS, Row, Transferred, transferred
 from personalization_pipelines.scenarios.published_visitors import EVENTS, VISITORS, VISITORS_SCHEMA, Visitors
 
 PLAN = "plan.json"
@@ -42,7 +43,10 @@ __all__ = ["EVENTS", "PLAN", "Items", "Publication", "PublishedModel", "Visitors
 
 @dataclass(frozen=True, eq=False)
 class Publication:
-    """One publication, opened. `as_of` is its logical time in microseconds since 1970."""
+    """One publication, opened. `as_of` is its logical time in microseconds since 1970.
+
+    `transfers` are the new items (type, id) of those whose history counts for another.
+    """
 
     id: str
     website: str
@@ -53,6 +57,7 @@ class Publication:
     models: dict[str, PublishedModel]
     directory: Path
     manifest: Manifest
+    transfers: Transferred = field(default_factory=dict)
 
     @classmethod
     def open(cls, directory: Path, *, thorough: bool = False) -> Publication:
@@ -79,6 +84,7 @@ class Publication:
             models=_models(directory, manifest, len(items), thorough),
             directory=directory,
             manifest=manifest,
+            transfers=_transfers(directory, manifest) if TRANSFERS in manifest.files else {},
         )
 
 
@@ -114,6 +120,10 @@ def _models(directory: Path, manifest: Manifest, items: int, thorough: bool) -> 
         models[entry.name] = PublishedModel.of(entry, arrays)
         models[entry.name].check(items, thorough)
     return models
+
+
+def _transfers(directory: Path, manifest: Manifest) -> Transferred:
+    return transferred(_json(directory, manifest, TRANSFERS, list[Row]))
 
 
 def _entries(manifest: Manifest, name: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from personalization_pipelines.scenarios.arrays import Array, Texts
 from personalization_pipelines.scenarios.plan import Plan, PlanModel
 from personalization_pipelines.scenarios.published_items import item_keys, path_order
 from personalization_pipelines.scenarios.published_models import ModelEntry, relevance
+from personalization_pipelines.scenarios.published_transfers import Row
 from personalization_pipelines.scenarios.published_visitors import visitor_key
 
 Arrays = dict[str, Array]
@@ -31,6 +32,7 @@ class Content:
     models: Sequence[tuple[ModelEntry, Arrays]]
     languages: Arrays = field(default_factory=dict)
     language_names: tuple[str, ...] = ()
+    transfers: Sequence[Row] = ()
 
 
 def item_arrays(

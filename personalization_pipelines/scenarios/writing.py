@@ -23,6 +23,7 @@ from personalization_pipelines.scenarios.published import PLAN
 from personalization_pipelines.scenarios.published_items import CATEGORIES, ITEMS
 from personalization_pipelines.scenarios.published_languages import LANGUAGE_NAMES, LANGUAGES
 from personalization_pipelines.scenarios.published_models import MODELS, model_file
+from personalization_pipelines.scenarios.published_transfers import TRANSFERS
 from personalization_pipelines.scenarios.published_visitors import VISITORS
 from personalization_pipelines.scenarios.tables import Arrays, Content
 
@@ -79,6 +80,8 @@ def _files(content: Content) -> Iterator[tuple[str, Arrays | bytes]]:
         yield LANGUAGE_NAMES, msgspec.json.encode(content.language_names)
         yield LANGUAGES, content.languages
     yield VISITORS, content.visitors
+    if content.transfers:
+        yield TRANSFERS, msgspec.json.encode(content.transfers)
     for entry, arrays in content.models:
         yield model_file(entry.number), arrays
 

@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 from personalization_pipelines.content.assets import build_assets
 from personalization_pipelines.content.imports import import_items
 from personalization_pipelines.content.items import catalogue_file
-from personalization_pipelines.content.queue import ITEMS_XML, enqueue, pending
+from personalization_pipelines.content.queue import ITEMS_XML, TRANSFER_ITEMS, enqueue, pending
 from personalization_pipelines.graph.parts import installation
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.content.files import write
+from tests.content.test_xml_transfers import document
 
 
 def test_a_refresh_applies_what_waits_and_shows_it(home: Home, shop: Website, tmp_path: Path) -> None:
@@ -33,6 +34,22 @@ def test_a_refresh_applies_what_waits_and_shows_it(home: Home, shop: Website, tm
     assert file is not None
     assert pq.read_table(file)["price_minor"].to_pylist() == [100, 1245]
     assert pending(home, shop) == []
+
+
+def test_a_refresh_shows_transfers_and_is_another_version_though_the_catalogue_is_not(
+    home: Home, shop: Website
+) -> None:
+    items, versions, shown = build_assets(shop)[0], [], []
+    with dg.DagsterInstance.ephemeral() as instance:
+        for pair in (None, ((1, "5"), (1, "6"))):
+            if pair:
+                enqueue(home, shop, TRANSFER_ITEMS, document(pair).encode(), name="transfer of item 1/5 to 1/6")
+            result = dg.materialize([items], instance=instance, resources={"installation": installation(home)})
+            (shown,) = result.asset_materializations_for_node(items.node_def.name)
+            versions.append(shown.tags["dagster/data_version"])
+    assert versions[0] != versions[1]
+    assert "1/5 to 1/6" in str(shown.metadata["transfers"].value)
+    assert "transfer of item 1/5 to 1/6" in str(shown.metadata["imports"].value)
 
 
 def test_a_source_that_changed_is_in_the_catalogue_of_the_very_build_that_fetched_it(home: Home) -> None:

@@ -18,8 +18,8 @@ import duckdb
 import psycopg2
 import sqlglot
 
-from personalization_pipelines.features.engine import utc_days
 from personalization_pipelines.features.sql_models import dependencies, feature_names, feature_sql
+from personalization_pipelines.features.utc_days import utc_days
 
 Row = tuple[Any, ...]
 
@@ -39,6 +39,9 @@ create temporary table lake_items (
 create temporary table lake_prices (
     item_type integer default 1, item text, language text default '', price_minor bigint, currency text default '',
     valid_from timestamp default '2026-01-01 00:00', import_id text default 'import');
+create temporary table lake_transfers (
+    position bigint, source_type integer default 1, source text, target_type integer default 1, target text,
+    time timestamp default '2026-01-01 00:00', change text default 'change');
 create temporary table lake_users (visitor text, source text, attributes text default '{}');
 create temporary table build (
     as_of timestamp, as_of_day date, time_zone text, max_events_per_minute integer,

@@ -59,7 +59,14 @@ def test_every_table_comes_after_those_it_reads() -> None:
 
 
 def test_dependencies_are_tables_and_never_names_of_with_clauses() -> None:
-    assert dependencies("stg_events") == {"lake_events", "build", "utc_days", "robots", "visitor_logins"}
+    assert dependencies("stg_events") == {
+        "lake_events",
+        "build",
+        "utc_days",
+        "robots",
+        "visitor_logins",
+        "item_transfers",
+    }
     assert dependencies("item_categories") == {"items", "learned_categories"}
     assert dependencies("items") == {"stg_items", "stg_events", "build"}
 

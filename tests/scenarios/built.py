@@ -44,6 +44,15 @@ HISTORY_SCHEMA = pa.schema(
 LANGUAGES_SCHEMA = pa.schema(
     [("item_type", pa.int32()), ("item", pa.string()), ("language", pa.string()), ("attributes", pa.string())]
 )
+TRANSFERS_SCHEMA = pa.schema(
+    [
+        ("source_type", pa.int32()),
+        ("source", pa.string()),
+        ("target_type", pa.int32()),
+        ("target", pa.string()),
+        ("steps", pa.int32()),
+    ]
+)
 LEARNED_SCHEMA = pa.schema(
     [("item_type", pa.int32()), ("item", pa.string()), ("category", pa.string()), ("visitors", pa.int64())]
 )
@@ -53,7 +62,7 @@ History = Sequence[tuple[int, str, str, int]]
 
 
 def write_features(build: Build, items: Sequence[Item], histories: dict[str, History], currency: str = "EUR") -> None:
-    """Write the feature tables of items, `visitor_history` and an empty `learned_categories` with their sidecars."""
+    """Write the feature tables of items, `visitor_history` and two empty ones with their sidecars."""
     rows = [
         {
             "item_type": item.type,
@@ -78,6 +87,7 @@ def write_features(build: Build, items: Sequence[Item], histories: dict[str, His
     ]
     write_table(build.features / "item_languages.parquet", pa.Table.from_pylist(further, LANGUAGES_SCHEMA))
     write_table(build.features / "learned_categories.parquet", LEARNED_SCHEMA.empty_table())
+    write_table(build.features / "item_transfers.parquet", TRANSFERS_SCHEMA.empty_table())
     events = [
         dict(zip(HISTORY_SCHEMA.names, (visitor(user), *event), strict=True))
         for user, history in histories.items()

@@ -73,6 +73,7 @@ def content(
     items: Sequence[Item],
     histories: dict[str, Sequence[tuple[int, str, int]]] | None = None,
     models: dict[str, Ranking | Neighbours] | None = None,
+    transfers: Sequence[tuple[int, str, int, str]] = (),
 ) -> Content:
     """Return what a publication of these values holds; histories are (row, event, time) by user, newest first."""
     plan = make_plan(website)
@@ -100,7 +101,7 @@ def content(
     for name, part in (models or {}).items():
         parts = (part, None) if isinstance(part, Ranking) else (None, part)
         entries.append(model_arrays(plan.models[name], "build-1", {"recency": 2.0}, *parts))
-    return Content(plan, arrays, categories, visitors, entries, *languages(items))
+    return Content(plan, arrays, categories, visitors, entries, *languages(items), transfers)
 
 
 def languages(items: Sequence[Item]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:

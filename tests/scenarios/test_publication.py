@@ -397,5 +397,7 @@ def test_a_reader_keeps_what_it_opened_while_it_is_deleted(build: Build) -> None
 def test_the_manifest_names_everything_it_was_made_of(build: Build) -> None:
     manifest = json.loads((publish(build).directory / "manifest.json").read_bytes())
     assert manifest["models"] == {"top": "build-1", "also": "build-1"}
-    assert set(manifest["features"]) == {"items", "item_languages", "learned_categories", "visitor_history"}
+    assert set(manifest["features"]) == {
+        "items", "item_languages", "learned_categories", "visitor_history", "item_transfers",
+    }  # fmt: skip
     assert (manifest["website"], manifest["as_of"]) == ("shop", "2026-03-01T12:00:00+00:00")

@@ -130,7 +130,13 @@ class Installation:
 
     def publish(self, one: Website, number: int = 1, **parts: Any) -> None:
         """Publish the small catalogue for a website and switch to it."""
-        made = content(one, parts.get("items", ITEMS), parts.get("histories", {}), parts.get("models", MODELS))
+        made = content(
+            one,
+            parts.get("items", ITEMS),
+            parts.get("histories", {}),
+            parts.get("models", MODELS),
+            parts.get("transfers", ()),
+        )
         name = f"20260301T{number:06d}000000Z-0123456789abcdef"
         directory = self.home.publications(one.name)
         directory.mkdir(parents=True, exist_ok=True)

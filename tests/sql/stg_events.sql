@@ -93,3 +93,15 @@ insert into lake_events (record_id, time, event, source_visitor, visitor) values
     ('5', '2026-03-01 14:00', 'undologin', 'anon', 'bob');
 select record_id, event, visitor, source_visitor from stg_events;
 values ('1', 'click', 'ann', 'anon'), ('2', 'login', 'ann', ''), ('3', 'click', 'anon', ''), ('4', 'login', 'bob', '');
+
+-- case: what was done with a transferred item was done with its new one, before and after the transfer
+insert into lake_transfers (position, source_type, source, target_type, target, time) values
+    (1, 1, '1', 1, '2', '2026-02-01 00:00'), (2, 1, '2', 2, '7', '2026-02-02 00:00');
+insert into lake_events (record_id, time, visitor, item_type, item) values
+    ('a', '2026-01-01 10:00', 'ann', 1, '1'),
+    ('b', '2026-03-01 10:00', 'bob', 1, '1'),
+    ('c', '2026-03-01 11:00', 'bob', 1, '2'),
+    ('d', '2026-03-01 12:00', 'bob', 2, '1'),
+    ('e', '2026-03-01 13:00', 'bob', 1, '3');
+select record_id, item_type, item from stg_events;
+values ('a', 2, '7'), ('b', 2, '7'), ('c', 2, '7'), ('d', 2, '1'), ('e', 1, '3');
