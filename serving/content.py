@@ -29,8 +29,7 @@ from personalization_pipelines.errors import ImportRefused
 from personalization_pipelines.identifiers import parse_item_type
 from personalization_pipelines.scenarios.published_items import ALWAYS, Items
 from personalization_pipelines.website import Website
-from serving.access import Access
-from serving.raw_request import check_url_length, checked, decode_path, parse_parameters, read_body
+from serving.raw_request import checked, parse_parameters, read_body
 from serving.services import Services
 from serving.websites import ServedWebsite
 
@@ -58,7 +57,6 @@ def blueprint(services: Services) -> Blueprint:
 class _Content:
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._access = Access()
         self._large = threading.Lock()
 
     def post(self, customer: str) -> Response:
@@ -133,12 +131,7 @@ class _Content:
 
     def _website(self, customer: str) -> ServedWebsite:
         """Return the website whose key the request carries (401, 414, 429 where it does not)."""
-        check_url_length(request.environ)
-        decode_path(request.environ)
-        served = self._services.websites.by_customer(customer)
-        self._access.demand(customer, served.website if served else None, request.environ)
-        assert served is not None  # noqa: S101 - nobody has the key of no website
-        return served
+        return self._services.with_key(customer, request.environ)
 
     def _asked(self, customer: str, kind: str, item: str) -> tuple[ServedWebsite, int, str]:
         served = self._website(customer)

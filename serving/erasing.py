@@ -15,8 +15,6 @@ from werkzeug.exceptions import BadRequest, ServiceUnavailable
 from personalization_pipelines.erasure.tombstones import bury
 from personalization_pipelines.events.visitors import visitor_of
 from personalization_pipelines.website import Website
-from serving.access import Access
-from serving.raw_request import check_url_length, decode_path
 from serving.services import Services
 
 MAX_USERS = 100
@@ -25,16 +23,12 @@ _log = logging.getLogger(__name__)
 
 def blueprint(services: Services) -> Blueprint:
     """Return the block that forgets users."""
-    block, access = Blueprint("erasing", __name__), Access()
+    block = Blueprint("erasing", __name__)
 
     @block.delete("/api/<customer>/user/<path:users>")
     def delete_user(customer: str, users: str) -> Response:
         """Bury the users that the path names (202), or none of them (400, 401, 414, 429, 503)."""
-        check_url_length(request.environ)
-        decode_path(request.environ)
-        served = services.websites.by_customer(customer)
-        access.demand(customer, served.website if served else None, request.environ)
-        assert served is not None  # noqa: S101 - nobody has the key of no website
+        served = services.with_key(customer, request.environ)
         visitors = _visitors(users, served.website, services.home.key)
         try:
             stones = bury(services.home, served.website.name, visitors)

@@ -16,8 +16,7 @@ from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.http import dump_options_header
 
 from personalization_pipelines.website import Website
-from serving.access import Access
-from serving.raw_request import check_url_length, decode_path, parse_parameters
+from serving.raw_request import parse_parameters
 from serving.request import parse_number, parse_one
 from serving.services import Services
 
@@ -39,7 +38,6 @@ def blueprint(services: Services) -> Blueprint:
 class _Imports:
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._access = Access()
 
     def listing(self, customer: str) -> Response:
         """Answer with the newest imports, the last one first."""
@@ -81,12 +79,7 @@ class _Imports:
 
     def _website(self, customer: str) -> Website:
         """Return the website whose key the request carries (401, 414, 429 where it does not)."""
-        check_url_length(request.environ)
-        decode_path(request.environ)
-        served = self._services.websites.by_customer(customer)
-        self._access.demand(customer, served.website if served else None, request.environ)
-        assert served is not None  # noqa: S101 - nobody has the key of no website
-        return served.website
+        return self._services.with_key(customer, request.environ).website
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

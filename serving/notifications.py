@@ -16,8 +16,7 @@ from personalization_pipelines.content.notification import Notified, read_notifi
 from personalization_pipelines.content.queue import enqueue, withdraw
 from personalization_pipelines.errors import ImportRefused
 from personalization_pipelines.website import Website
-from serving.access import Access
-from serving.raw_request import check_url_length, decode_path, read_body
+from serving.raw_request import read_body
 from serving.services import Services
 
 MAX_BODY_BYTES = 4 << 20
@@ -26,16 +25,12 @@ _log = logging.getLogger(__name__)
 
 def blueprint(services: Services) -> Blueprint:
     """Return the block that takes notifications."""
-    block, access = Blueprint("notifications", __name__), Access()
+    block = Blueprint("notifications", __name__)
 
     @block.post("/api/<customer>/items")
     def notify(customer: str) -> Response:
         """Queue all events of a notification (202), or none of them (400, 401, 411, 413, 414, 429, 503)."""
-        check_url_length(request.environ)
-        decode_path(request.environ)
-        served = services.websites.by_customer(customer)
-        access.demand(customer, served.website if served else None, request.environ)
-        assert served is not None  # noqa: S101 - nobody has the key of no website
+        served = services.with_key(customer, request.environ)
         body = read_body(request.environ, MAX_BODY_BYTES)
         try:
             events = read_notification(body, served.website)

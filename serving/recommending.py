@@ -31,7 +31,6 @@ from personalization_pipelines.identifiers import pseudonym
 from personalization_pipelines.scenarios.plan import PlanScenario
 from personalization_pipelines.scenarios.published import Publication
 from personalization_pipelines.website import Website
-from serving.access import Access
 from serving.plain_json import plain_json
 from serving.problems import CONTENT_TYPE, log_unexpected, problem_body
 from serving.question import Answer, LiveHistory, Question
@@ -148,7 +147,7 @@ class Recommender:
         self._live = services.live
         self._metrics = services.metrics
         self._key = services.home.key
-        self._access = Access()
+        self._access = services.access
         self._silent_until = 0.0
         self._turns: SimpleQueue[None] = SimpleQueue()
         for _ in range(AT_ONCE):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from personalization_pipelines.events.live import LiveReader
 from personalization_pipelines.events.log import EventLog
 from personalization_pipelines.home import Home
+from serving.access import Access
 from serving.metrics import Metrics
-from serving.websites import Websites
+from serving.raw_request import check_url_length, decode_path
+from serving.websites import ServedWebsite, Websites
 
 
 @dataclass(frozen=True)
@@ -20,3 +23,14 @@ class Services:
     log: EventLog
     live: LiveReader
     metrics: Metrics
+    access: Access = field(default_factory=Access)
+    """One guard for all that needs a key, so that ten wrong keys are ten wherever they are tried."""
+
+    def with_key(self, customer: str, environ: dict[str, Any]) -> ServedWebsite:
+        """Return the website whose key a request carries; 400, 401, 414 or 429 where it does not."""
+        check_url_length(environ)
+        decode_path(environ)
+        served = self.websites.by_customer(customer)
+        self.access.demand(customer, served.website if served else None, environ)
+        assert served is not None  # noqa: S101 - nobody has the key of no website
+        return served

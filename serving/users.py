@@ -19,8 +19,7 @@ from personalization_pipelines.events.rules import RULES
 from personalization_pipelines.events.visitors import visitor_of
 from personalization_pipelines.identifiers import parse_name
 from personalization_pipelines.website import Website
-from serving.access import Access
-from serving.raw_request import check_url_length, decode_path, parse_parameters, read_body
+from serving.raw_request import parse_parameters, read_body
 from serving.request import parse_flag
 from serving.services import Services
 
@@ -45,7 +44,6 @@ def blueprint(services: Services) -> Blueprint:
 class _Users:
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._access = Access()
 
     def post(self, customer: str, source: str) -> Response:
         """Queue what a source says of users (202), or say what is wrong with the document (400)."""
@@ -94,12 +92,7 @@ class _Users:
 
     def _website(self, customer: str) -> Website:
         """Return the website whose key the request carries (401, 414, 429 where it does not)."""
-        check_url_length(request.environ)
-        decode_path(request.environ)
-        served = self._services.websites.by_customer(customer)
-        self._access.demand(customer, served.website if served else None, request.environ)
-        assert served is not None  # noqa: S101 - nobody has the key of no website
-        return served.website
+        return self._services.with_key(customer, request.environ).website
 
 
 def _check_source(source: str) -> None:

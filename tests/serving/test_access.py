@@ -78,3 +78,14 @@ def test_after_a_minute_one_may_try_again() -> None:
     now[0] = 61.0
     access.demand("00001", website(), {**attempt, "HTTP_AUTHORIZATION": basic(f"00001:{KEY}")})
     access.demand("00001", website(), {"HTTP_AUTHORIZATION": basic(f"00001:{KEY}"), "REMOTE_ADDR": "192.0.2.2"})
+
+
+def test_ten_wrong_keys_are_ten_wherever_they_are_tried(home: Home) -> None:
+    shop = Installation(home, website())
+    asked = ["item/1/1", "shop/user/ann", "imports", "item/schema.xsd", "item/1/2"] * 3
+    codes = [
+        shop.client.get(f"/api/00001/{path}", headers={"Authorization": f"Basic {b64encode(b'00001:no').decode()}"})
+        for path in asked
+    ]
+    assert [one.status_code for one in codes] == [401] * 10 + [429] * 5
+    shop.close()
