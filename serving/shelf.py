@@ -20,6 +20,9 @@ FOREVER = int(np.iinfo(np.int64).max)
 KEPT_ROWS = 1 << 17
 """How many rows a worker remembers by item id, and ids by row (a look-up by hash costs 3 µs, a remembered one 0.1)."""
 
+UNKNOWN_LANGUAGE = "?"
+"""Stands for every language that no item has a row of; no language code looks like it."""
+
 Ranges = list[tuple[int, int]]
 """Ranges `[low, high)` of category codes: paths with everything below them."""
 
@@ -94,17 +97,17 @@ class Shelf:
     def standing_of(self, now: int, types: tuple[int, ...], language: str = "") -> bytes:
         """Return `standing`, but 1 only for items of some types, and only for those that exist in a language ("": any).
 
-        Of languages that no item has, nothing is kept: a caller may name any.
+        A caller may name any language: all that no item has are one, so that they are looked for once.
         """
         state = self._at(now)
+        if language and language not in self._languages:
+            language = UNKNOWN_LANGUAGE
         found = state.chosen.get((types, language))
         if found is None:
             chosen = np.frombuffer(state.standing, np.bool_) & np.isin(self.items.types, types)
             if language:
                 chosen &= self.items.exist_in(language)
-            found = chosen.tobytes()
-            if not language or language in self._languages:
-                state.chosen[types, language] = found
+            found = state.chosen[types, language] = chosen.tobytes()
         return found
 
     def changed(self, now: int) -> int:
