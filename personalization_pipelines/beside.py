@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from personalization_pipelines.errors import TransientError
+from personalization_pipelines.loading import collector_at_rest
 
 PREPARED = ("personalization_pipelines.expectations", "personalization_pipelines.graph.plots")
 """Modules whose `prepare` loads what takes long. Who only calls waits for no more than what the call needs."""
@@ -97,8 +98,9 @@ def answer_calls() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the build; its end is this process's end
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    for name in sys.argv[1:]:
-        importlib.import_module(name).prepare()
+    with collector_at_rest():
+        for name in sys.argv[1:]:
+            importlib.import_module(name).prepare()
     while True:
         try:
             function, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - the parent wrote it

@@ -18,6 +18,7 @@ from rich.console import Console
 from personalization_pipelines import __version__
 from personalization_pipelines.errors import PersonalizationError
 from personalization_pipelines.home import Home
+from personalization_pipelines.loading import collector_at_rest
 
 if TYPE_CHECKING:
     from personalization_pipelines.content.items import Mode
@@ -167,7 +168,8 @@ def build(name: str | None, as_of: datetime | None, select: str | None) -> None:
     home = Home.from_environment()
     websites = [_website(home, name)] if name else _websites(home)
     start_ahead(home, [website.name for website in websites])
-    from personalization_pipelines.commands.build import build_websites
+    with collector_at_rest():
+        from personalization_pipelines.commands.build import build_websites
 
     if not build_websites(home, websites, as_of=as_of, select=select, console=console):
         sys.exit(1)
@@ -199,7 +201,8 @@ def dev(port: int, dagit_port: int) -> None:
 @click.option("--build-only", is_flag=True, help="Import and build, then stop.")
 def demo(port: int, build_only: bool) -> None:
     """A shop with real-looking purchases (Complete Journey), built, served, and open to click through."""
-    from personalization_pipelines.commands.demo import run
+    with collector_at_rest():
+        from personalization_pipelines.commands.demo import run
 
     run(Home.from_environment(), port=port, build_only=build_only, console=console)
 

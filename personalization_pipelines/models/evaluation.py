@@ -13,6 +13,7 @@ target event over the same history, without aging, asked the same questions.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -30,7 +31,7 @@ from personalization_pipelines.models.training_data import EVENT_NAMES, NOBODY, 
 from personalization_pipelines.models.user_items import UserItems, user_items
 from personalization_pipelines.website.models import AlsoDid, ItemKnn, Learning, Popularity
 
-VERSION = 1
+VERSION = 2
 TEST_SHARE = 0.1
 LARGEST_TEST_DAYS = 30
 SAMPLE = 2000
@@ -137,20 +138,24 @@ def evaluate(asked: Questions, model: Learning, learner: Learner) -> Evaluation:
     return Evaluation(metrics, floor_metrics, found, floor_found)
 
 
-def questions_fingerprint(asked: Questions, model: Learning, learner: Learner) -> str:
-    """Return what the metrics depend on: the questions, what was known, the model's parameters and code."""
-    train = asked.train
-    digest, known = train.interactions.digest
-    digest = digest.copy()
-    for rows in (*asked.relevant, *asked.had, train.allowed, np.searchsorted(known, asked.visitors)):
-        digest.update(np.ascontiguousarray(rows).data)
+def evaluation_fingerprint(data: TrainingData, target: str, model: Learning, learner: Learner) -> str | None:
+    """Return what the metrics depend on, None where there is nothing to ask about.
+
+    That is what was known yesterday, what could be listed at the cut, the model's parameters and code. Making the
+    questions first would tell no more, and costs half of what learning does.
+    """
+    period = period_of_test(data, target)
+    if period is None:
+        return None
     return fingerprint(
         version=VERSION,
         code=learner.version,
         parameters=model.model_dump(mode="json", exclude={"build"}),
-        weights=dict(train.weights),
-        cut=train.day,
-        data=digest.hexdigest(),
+        weights=dict(data.weights),
+        target=target,
+        period=period,
+        allowed=hashlib.sha256(data.at_end_of(period[0] - 1).allowed.tobytes()).hexdigest(),
+        known=data.interactions.digest(data.day - 1),
     )
 
 

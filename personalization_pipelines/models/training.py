@@ -17,7 +17,7 @@ from personalization_pipelines.errors import ConfigurationError
 from personalization_pipelines.fingerprint import fingerprint
 from personalization_pipelines.models.artifact import ModelArtifact, current_build, load_model, read_head, save_model
 from personalization_pipelines.models.base import Learned
-from personalization_pipelines.models.evaluation import evaluate, questions, questions_fingerprint, target_event
+from personalization_pipelines.models.evaluation import evaluate, evaluation_fingerprint, questions, target_event
 from personalization_pipelines.models.learner import Learner
 from personalization_pipelines.models.metrics import Drop, metric_drop
 from personalization_pipelines.models.read_features import feature_fingerprint, read_training_data
@@ -137,16 +137,17 @@ def _unchanged(directory: Path, wanted: str) -> ModelArtifact | None:
 def _metrics(
     directory: Path, build: Build, model: AnyModel, learns: Learner, data: TrainingData, tell: Progress
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Return metrics and floor, from the kept evaluations where the same question was asked before."""
+    """Return metrics and floor, from the kept evaluations where the same was asked before."""
     if not isinstance(model, Learning):
         return {}, {}
-    asked = questions(data, target_event(model, data, build.website.strong_event))
-    if asked is None:
-        return {}, {}
-    key = questions_fingerprint(asked, model, learns)
+    target = target_event(model, data, build.website.strong_event)
+    key = evaluation_fingerprint(data, target, model, learns)
     history = _history(directory)
     kept = next((record for record in reversed(history) if record["fingerprint"] == key), None)
     if kept is None:
+        asked = questions(data, target)
+        if asked is None:
+            return {}, {}
         tell(f"{model.type}: asking {len(asked.visitors):,} visitors")
         found = evaluate(asked, model, learns)
         kept = {"fingerprint": key, "as_of": build.as_of.isoformat(), "cut": asked.train.day}

@@ -67,22 +67,32 @@ class Interactions:
         part = slice(int(held[0]), int(held[-1]) + 1)
         return Interactions(*(getattr(self, column.name)[part] for column in fields(self)))
 
-    @cached_property
-    def digest(self) -> tuple[hashlib._Hash, NDArray[np.int32]]:
-        """The SHA-256 over all entries, and the distinct visitors in order.
+    def digest(self, day: int) -> str:
+        """Return the SHA-256 over the entries up to `day`. Remembered.
 
-        Visitors enter by their position among those, because codes shift with every newcomer.
+        Visitors enter by their position among those of the entries, because codes shift with every newcomer.
         """
-        there = np.bincount(self.visitor + 1) > 0
-        visitors = (np.flatnonzero(there) - 1).astype(np.int32)
-        places = np.cumsum(there) - 1
+        if day not in self._digests:
+            self._digests[day] = self._digest(day)
+        return self._digests[day]
+
+    @cached_property
+    def _digests(self) -> dict[int, str]:
+        return {}
+
+    def _digest(self, day: int) -> str:
+        chosen = self.day <= day
+        there = np.zeros(int(self.visitor.max(initial=NOBODY)) + 2, np.bool_)
+        there[self.visitor[chosen] + 1] = True
+        there[0] = False  # nobody is 0, whoever there is
+        places = np.cumsum(there, dtype=np.int32)
         digest = hashlib.sha256()
         for column in fields(self):
-            values = getattr(self, column.name)
+            values = getattr(self, column.name)[chosen]
             if column.name == "visitor":
                 values = places[values + 1]
             digest.update(np.ascontiguousarray(values).data)
-        return digest, visitors
+        return digest.hexdigest()
 
     @classmethod
     def empty(cls) -> Interactions:
@@ -135,8 +145,12 @@ class TrainingData:
     def until(self, day: int) -> TrainingData:
         """Return what was known at the end of `day`: the data that a build of then would have had."""
         known = self.interactions.where(self.interactions.day <= day)
+        return replace(self.at_end_of(day), interactions=known)
+
+    def at_end_of(self, day: int) -> TrainingData:
+        """Return the same data with the clock set back to `day`."""
         start = self.day_start - (self.day - day) * DAY_MICROSECONDS
-        return replace(self, interactions=known, day=day, day_start=start, hour=start)
+        return replace(self, day=day, day_start=start, hour=start)
 
 
 def training_data(

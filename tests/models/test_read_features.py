@@ -15,7 +15,7 @@ from personalization_pipelines.models import read_features
 from personalization_pipelines.models.evaluation import questions
 from personalization_pipelines.models.latest import Latest
 from personalization_pipelines.models.read_features import read_training_data
-from personalization_pipelines.models.training_data import TrainingData
+from personalization_pipelines.models.training_data import TrainingData, training_data
 from tests.conftest import make_website
 from tests.models.features import Did, write_features
 
@@ -60,7 +60,7 @@ def test_a_part_read_alone_is_the_part_of_what_is_shared(
     monkeypatch.setattr(read_features, "LARGEST_SHARED", 0)
     alone = [reading(*events).interactions for events in (("buy",), ("click",), ("buy", "click"))]
     for one, other in zip(shared, alone, strict=True):
-        assert one.digest[0].digest() == other.digest[0].digest()
+        assert one.digest(TODAY.toordinal()) == other.digest(TODAY.toordinal())
         assert all(len(getattr(one, column.name)) == len(other) for column in fields(one))
 
 
@@ -78,6 +78,19 @@ def test_who_is_asked_depends_on_the_events_that_the_model_knows(reading: Callab
     assert questions(reading("buy"), "buy") is None
     again = questions(reading("buy", "click"), "buy")
     assert again is not None and np.array_equal(again.visitors, bobs_clicks_count.visitors)
+
+
+def test_a_digest_tells_entries_apart_up_to_its_day_and_sees_no_newcomer_of_later() -> None:
+    first = [("buy", "bob", "1", 1), ("buy", "cat", "2", 2)]
+
+    def digest(entries: list[tuple[str, str, str, int]], day: int = 2) -> str:
+        return training_data(entries, day=3, item_types={"1": 1, "2": 1}).interactions.digest(day)
+
+    assert digest([*first, ("click", "ann", "1", 3)]) == digest(first)
+    assert digest([*first, ("click", "ann", "1", 2)]) != digest(first)
+    assert digest(first, day=1) != digest(first)
+    assert digest([("buy", "", "1", 1), first[1]]) != digest(first)
+    assert digest([("buy", "", "1", 1)]) != digest([("buy", "bob", "1", 1)])
 
 
 def test_only_the_latest_value_is_kept_and_a_failure_is_not() -> None:
