@@ -102,16 +102,10 @@ class Inputs:
 
 
 class Engine:
-    """One build's connection; `open_engine` makes it. Not for use by two threads."""
+    """One build's connection, made when the first query asks for it; `open_engine` closes it. Not for two threads."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, build: Build, inputs: Inputs) -> None:
+    def __init__(self, build: Build, inputs: Inputs, threads: int) -> None:
         self.inputs = inputs
-        self._connection = connection
-        self._register("lake_events", inputs.events)
-        self._register_items()
-        self._register("lake_prices", inputs.prices)
-        self._register("lake_users", [inputs.users] if inputs.users else [])
-        self._register("lake_transfers", [inputs.transfers] if inputs.transfers else [])
         self.as_of = self._effective_as_of(build.as_of)
         self.values: dict[str, object] = {
             "as_of": self.as_of.isoformat(),
@@ -121,10 +115,35 @@ class Engine:
             "first_language": (build.website.languages or [""])[0],
             "category_from_clicks": build.website.category_from_clicks,
         }
-        row = {**self.values, "as_of": naive(self.as_of), "as_of_day": build.day}
-        connection.register("build", pa.Table.from_pylist([row], schema=BUILD_SCHEMA))
         self.days = utc_days(build.website.zone, naive(self.as_of).date())
-        connection.register("utc_days", self.days)
+        self._build, self._threads = build, threads
+        self._connected: duckdb.DuckDBPyConnection | None = None
+
+    def close(self) -> None:
+        """Close the connection, where one was made."""
+        if self._connected:
+            self._connected.close()
+
+    @property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        """The connection: sees the sources and nothing else, its settings locked."""
+        if self._connected is None:
+            self._connected = duckdb.connect(":memory:")
+            _limit(self._connected, self._threads)
+            self._register_sources()
+            _lock(self._connected, self._build.features, self.inputs)
+        return self._connected
+
+    def _register_sources(self) -> None:
+        inputs = self.inputs
+        self._register("lake_events", inputs.events)
+        self._register_items()
+        self._register("lake_prices", inputs.prices)
+        self._register("lake_users", [inputs.users] if inputs.users else [])
+        self._register("lake_transfers", [inputs.transfers] if inputs.transfers else [])
+        row = {**self.values, "as_of": naive(self.as_of), "as_of_day": self._build.day}
+        self._connection.register("build", pa.Table.from_pylist([row], schema=BUILD_SCHEMA))
+        self._connection.register("utc_days", self.days)
 
     def clock(self) -> str:
         """Return what a table that reads `utc_days` depends on: the zone's offsets up to `as_of`, as a fingerprint."""
@@ -183,21 +202,17 @@ class Engine:
 
 @contextmanager
 def open_engine(build: Build, inputs: Inputs | None = None, *, threads: int | None = None) -> Iterator[Engine]:
-    """Open a connection for this build that can read its inputs, and write only its features directory.
+    """Return this build's connection; it can read its inputs, and write only its features directory.
 
     Memory is bounded by `PERSONALIZATION_MEMORY_LIMIT` (like `800MB`; default 1 GiB or a quarter of the
     machine's, whichever is less); what does not fit goes to a directory beside the features for a while.
     """
-    inputs = inputs or Inputs.of(build)
     build.features.mkdir(parents=True, exist_ok=True)
-    connection = duckdb.connect(":memory:")
+    engine = Engine(build, inputs or Inputs.of(build), threads or len(os.sched_getaffinity(0)))
     try:
-        _limit(connection, threads or len(os.sched_getaffinity(0)))
-        engine = Engine(connection, build, inputs)
-        _lock(connection, build.features, inputs)
         yield engine
     finally:
-        connection.close()
+        engine.close()
 
 
 @lru_cache(maxsize=10_000)

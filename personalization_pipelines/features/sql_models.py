@@ -199,7 +199,6 @@ def _run(build: Build, engine: Engine, model: SqlModel) -> FeatureReport:
     if not unchanged:
         beside.start()  # what is built is checked next
         _write(engine, model, path, wanted, inputs)
-    engine.add_table(model.name, path)
     file = pq.ParquetFile(path)
     names = tuple(file.schema_arrow.names)
     seconds = time.perf_counter() - started

@@ -124,9 +124,9 @@ def test_a_memory_limit_that_is_none_is_refused(
     monkeypatch.setenv(MEMORY_VARIABLE, "plenty")
     with (
         pytest.raises(ConfigurationError, match="'plenty' is not an amount of memory like 800MB"),
-        open_engine(Build(home, shop, AS_OF), write_lake(tmp_path, [])),
+        open_engine(Build(home, shop, AS_OF), write_lake(tmp_path, [])) as engine,
     ):
-        pass
+        engine.rows("select 1")
 
 
 @pytest.mark.parametrize(
