@@ -1,6 +1,6 @@
 -- The items this website can recommend, one row each. The order of this table numbers the rows of every model.
 -- Where a catalogue exists, only its items count (an item sold out of it is gone). Where a website imports
--- none, every item seen in events is taken, so that a website that only tracks gets recommendations too.
+-- none, every item seen in events is taken (event_items).
 with first_languages as (
     -- Several languages of an item are one item. The website's first language speaks for it, else what is written for
     -- any language, else its first one; what the others say is in item_languages. Keys alone are grouped: a window over
@@ -15,16 +15,6 @@ with first_languages as (
     from stg_items
     cross join build
     group by stg_items.item_type, stg_items.item
-),
-seen as (
-    select
-        item_type,
-        item,
-        min(time) as first_seen
-    from stg_events
-    where item <> ''
-        and not exists (select 1 from stg_items)
-    group by item_type, item
 ),
 universe as (
     select
@@ -57,7 +47,7 @@ universe as (
         '' as base_item,
         first_seen,
         '{}' as attributes
-    from seen
+    from event_items
 )
 select
     item_type,

@@ -72,23 +72,32 @@ class State:
 
 def state_sql(state: State, columns: Sequence[str], key: Sequence[str]) -> str:
     """Return a DuckDB query for some columns of a state's rows, in no order."""
-    names = ", ".join(f'"{name}"' for name in columns)
+    names = _listed(columns)
     if not state.changes:
         return f"select {names} from read_parquet({_quoted(state.whole)})"  # noqa: S608 - our own names and paths
-    keys = ", ".join(f'"{name}"' for name in key)
-    parts = (
-        f"select *, {number} as step from read_parquet({_quoted(path)})"  # noqa: S608 - as above
-        for number, path in enumerate(state.changes)
-    )
     return f"""
-        with changes as (
-            select * from ({" union all by name ".join(parts)})
-            qualify row_number() over (partition by {keys} order by step desc) = 1
-        )
-        select {names} from read_parquet({_quoted(state.whole)}) w anti join changes using ({keys})
+        with changes as ({newest_sql(state.changes, columns, key)})
+        select {names} from read_parquet({_quoted(state.whole)}) w anti join changes using ({_listed(key)})
         union all
         select {names} from changes where not {REMOVED}
     """  # noqa: S608 - as above
+
+
+def newest_sql(changes: Sequence[Path], columns: Sequence[str], key: Sequence[str], removed: str = REMOVED) -> str:
+    """Return a DuckDB query for the newest row of each key in files of changes; the flag of gone ones is `removed`."""
+    parts = (
+        f"select *, {number} as step from read_parquet({_quoted(path)})"  # noqa: S608 - our own names and paths
+        for number, path in enumerate(changes)
+    )
+    names = _listed([*key, *(name for name in columns if name not in key)])
+    return f"""
+        select {names}, {REMOVED} as "{removed}" from ({" union all by name ".join(parts)})
+        qualify row_number() over (partition by {_listed(key)} order by step desc) = 1
+    """  # noqa: S608 - as above
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 class VersionedTable:

@@ -27,10 +27,11 @@ from personalization_pipelines.content.merging import KEY
 from personalization_pipelines.content.price_history import PRICE_SCHEMA, price_files
 from personalization_pipelines.content.transfers import TRANSFER_SCHEMA, transfers_file
 from personalization_pipelines.content.users import USER_SCHEMA, users_file
-from personalization_pipelines.content.versions import State, state_sql
+from personalization_pipelines.content.versions import State, newest_sql, state_sql
 from personalization_pipelines.errors import ConfigurationError
 from personalization_pipelines.events.lake import event_files, lake_fingerprint
 from personalization_pipelines.events.schema import EVENT_SCHEMA, TIME
+from personalization_pipelines.features.stored import GONE, column_list, restricted
 from personalization_pipelines.features.utc_days import DAY_SCHEMA, EPOCH, naive, utc_days
 from personalization_pipelines.fingerprint import fingerprint
 
@@ -118,6 +119,7 @@ class Engine:
         self.days = utc_days(build.website.zone, naive(self.as_of).date())
         self._build, self._threads = build, threads
         self._connected: duckdb.DuckDBPyConnection | None = None
+        self._queries: dict[str, str] = {}
 
     def close(self) -> None:
         """Close the connection, where one was made."""
@@ -156,9 +158,23 @@ class Engine:
         """Return all rows of a query."""
         return self._connection.execute(sql).fetchall()
 
-    def add_table(self, name: str, path: Path) -> None:
-        """Let later queries read a Parquet file of the features directory under `name`."""
-        self.rows(f'create or replace view "{name}" as select * from read_parquet({quoted(path)})')  # noqa: S608 - our own names
+    def add_table(self, name: str, sql: str) -> None:
+        """Let later queries read what a query over files of the features directory gives, under `name`."""
+        self.rows(f'create or replace view "{name}" as {sql}')
+
+    def restrict_source(self, name: str, touched: str, by: Sequence[str]) -> None:
+        """Let later queries see only the rows of a source whose `by` columns are in the relation `touched`."""
+        if name in self._queries:  # else it is empty
+            self.add_table(name, self._restricted(name, touched, by))
+
+    def show_source(self, name: str) -> None:
+        """Let later queries see all rows of a source again."""
+        if name in self._queries:
+            self.add_table(name, self._queries[name])
+
+    def changed_files(self, name: str) -> tuple[Path, ...]:
+        """Return a source's files if a change to it is a further file with the keys it touches, else none."""
+        return {"lake_items": self.inputs.catalogue, "lake_prices": self.inputs.prices}.get(name, ())
 
     def write(self, sql: str, path: Path) -> int:
         """Write a query's rows to `path` as Parquet, complete or not at all; return how many."""
@@ -180,16 +196,25 @@ class Engine:
         present = {column for path in files for column in _columns(path, path.stat().st_mtime_ns)}
         columns = ", ".join(_column(field, field.name in present) for field in schema)
         paths = ", ".join(quoted(path) for path in files)
-        source = f"read_parquet([{paths}], union_by_name = true)"
-        self.rows(f'create view "{name}" as select {columns} from {source}')  # noqa: S608 - our own names
+        self._queries[name] = f"select {columns} from read_parquet([{paths}], union_by_name = true)"  # noqa: S608 - ours
+        self.show_source(name)
 
     def _register_items(self) -> None:
         whole, changes = self.inputs.items, self.inputs.item_changes
         if whole and changes:
-            merged = state_sql(State(whole, changes), ITEM_SCHEMA.names, KEY)
-            self.rows(f"create view lake_items as {merged}")
+            self._queries["lake_items"] = state_sql(State(whole, changes), ITEM_SCHEMA.names, KEY)
+            self.show_source("lake_items")
         else:
             self._register("lake_items", [whole] if whole else [])
+
+    def _restricted(self, name: str, touched: str, by: Sequence[str]) -> str:
+        inputs = self.inputs
+        if name == "lake_items" and inputs.items and inputs.item_changes:
+            columns = column_list(ITEM_SCHEMA.names)
+            whole = f"(select {columns} from read_parquet({quoted(inputs.items)}))"  # noqa: S608 - our own path
+            newest = newest_sql(inputs.item_changes, ITEM_SCHEMA.names, KEY, GONE)
+            return restricted(whole, newest, KEY, touched, by)
+        return f"select * from ({self._queries[name]}) semi join {touched} using ({column_list(by)})"  # noqa: S608 - ours
 
     def _effective_as_of(self, as_of: datetime) -> datetime:
         """The build's `as_of`, but no later than the newest event: a build later in the day that has seen

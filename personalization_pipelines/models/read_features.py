@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from personalization_pipelines.build import Build
 from personalization_pipelines.errors import CorruptData
+from personalization_pipelines.features.stored import StoredTable
 from personalization_pipelines.models.base import ItemIndex
 from personalization_pipelines.models.editorial import blacklisted
 from personalization_pipelines.models.latest import Latest
@@ -237,6 +238,10 @@ def _unreadable(path: Path, name: str, error: Exception) -> CorruptData:
 def _table(build: Build, name: str, columns: list[str], chosen: pc.Expression | None = None) -> pa.Table:
     path: Path = build.features / f"{name}.parquet"
     try:
+        stored = StoredTable.of(path)
+        if stored and stored.changes:
+            changed = stored.read(columns)
+            return changed if chosen is None else changed.filter(chosen)
         texts = [name for name in columns if name in _TEXTS]
         if chosen is None:  # read_table would load pandas first
             with pq.ParquetFile(path, read_dictionary=texts) as file:

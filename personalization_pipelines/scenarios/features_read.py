@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personalization_pipelines.errors import Busy, CorruptData, PermanentError
+from personalization_pipelines.features.stored import StoredTable
 from personalization_pipelines.scenarios import learned_paths
 from personalization_pipelines.scenarios.arrays import Texts
 from personalization_pipelines.scenarios.published_items import ALWAYS
@@ -51,7 +52,7 @@ def feature_fingerprints(features: Path) -> dict[str, str]:
     Bytes, not inputs: a table built again with the same rows publishes the same. Raises PermanentError where
     a table was never built, Busy while it is being built.
     """
-    return {name: str(_sidecar(features, name)["sha256"]) for name in TABLES}
+    return {name: _stored(features, name).state for name in TABLES}
 
 
 def read_items(features: Path, currency: str, blacklist: frozenset[tuple[int, str]]) -> ItemTable:
@@ -204,20 +205,30 @@ def _sidecar(features: Path, name: str) -> dict[str, Any]:
     return sidecar
 
 
-def _file(features: Path, name: str, columns: tuple[str, ...]) -> Any:
+def _stored(features: Path, name: str) -> StoredTable:
+    _sidecar(features, name)
+    path = features / f"{name}.parquet"
+    stored = StoredTable.of(path)
+    if stored is None:
+        raise CorruptData(f"{path}: is not what the sidecar beside it describes; delete it and build again")
+    return stored
+
+
+def _whole(features: Path, name: str, columns: tuple[str, ...]) -> StoredTable:
+    """Return a table after looking that each of its files is what was built and has the columns."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = features / f"{name}.parquet"
+    stored = _stored(features, name)
     try:
-        _check_bytes(path, _sidecar(features, name)["sha256"])
-        file = pq.ParquetFile(path)
+        for file, digest in stored.digests.items():
+            _check_bytes(file, digest)
+        missing = set(columns) - set(pq.read_schema(stored.path).names)
     except (OSError, pa.ArrowInvalid) as error:
-        raise CorruptData(f"{path}: cannot be read ({error}); delete it and build again") from error
-    missing = set(columns) - set(file.schema_arrow.names)
+        raise CorruptData(f"{stored.path}: cannot be read ({error}); delete it and build again") from error
     if missing:
-        raise CorruptData(f"{path}: lacks the columns {sorted(missing)}; delete it and build again")
-    return file
+        raise CorruptData(f"{stored.path}: lacks the columns {sorted(missing)}; delete it and build again")
+    return stored
 
 
 def _check_bytes(path: Path, expected: str) -> None:
@@ -228,12 +239,17 @@ def _check_bytes(path: Path, expected: str) -> None:
 
 
 def _table(features: Path, name: str, columns: tuple[str, ...]) -> pa.Table:
-    return _file(features, name, columns).read(columns=list(columns), use_threads=False).combine_chunks()
+    import pyarrow.parquet as pq
+
+    stored = _whole(features, name, columns)
+    if stored.changes:
+        return stored.read(columns).combine_chunks()
+    with pq.ParquetFile(stored.path) as file:
+        return file.read(columns=list(columns), use_threads=False).combine_chunks()
 
 
 def _batches(features: Path, name: str, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
-    with _file(features, name, columns) as file:
-        yield from file.iter_batches(_BATCH, columns=list(columns), use_threads=False)
+    yield from _whole(features, name, columns).batches(columns, _BATCH)
 
 
 def _column(table: pa.Table, name: str) -> Any:

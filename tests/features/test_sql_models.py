@@ -68,7 +68,7 @@ def test_dependencies_are_tables_and_never_names_of_with_clauses() -> None:
         "item_transfers",
     }
     assert dependencies("item_categories") == {"items", "learned_categories"}
-    assert dependencies("items") == {"stg_items", "stg_events", "build"}
+    assert dependencies("items") == {"stg_items", "event_items", "build"}
 
 
 def test_a_table_inside_a_nested_query_counts(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_an_event_without_an_item_does_not_reach_the_item_tables(build: Build, l
         "event_days",
         "visitor_item_days",
         "visitor_history",
-        "items",
+        "event_items",
         "learned_categories",
     }
     assert changed(build, both) == read

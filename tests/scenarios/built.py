@@ -102,7 +102,8 @@ def write_table(path: Path, table: pa.Table) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    path.with_suffix(".json").write_text(json.dumps({"fingerprint": digest[:16], "rows": len(table), "sha256": digest}))
+    told = {"fingerprint": digest[:16], "rows": len(table), "bytes": path.stat().st_size, "sha256": digest}
+    path.with_suffix(".json").write_text(json.dumps(told))
 
 
 def write_model(

@@ -1,0 +1,245 @@
+"""How a feature table lies on disk: a whole Parquet file and, of large tables of items, what changed in it since.
+
+`<table>.parquet` holds all rows of one moment. A change since is up to two files, both in the order of the table's
+key: `<table>.rows-<state>.parquet` with the rows that are new or other than before, and `<table>.gone-<state>.parquet`
+with the keys of those that went. The sidecar `<table>.json` lists the changes, oldest first; a file that it does not
+list does not exist. Of equal keys the newest counts. So a small change to a large table costs what it brings, and what
+reads the table whole pays a little for putting it together.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from personalization_pipelines.errors import CorruptData
+from personalization_pipelines.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_ROWS = 1 << 16
+GONE = "gone"
+
+
+@dataclass(frozen=True)
+class Change:
+    """The files of one change by name, "" where there is none; their SHA-256; how many keys it touches."""
+
+    rows: str
+    gone: str
+    rows_sha256: str
+    gone_sha256: str
+    touched: int
+
+    @property
+    def state(self) -> str:
+        """Return what tells this change from another."""
+        return f"{self.rows_sha256}-{self.gone_sha256}"
+
+
+@dataclass(frozen=True)
+class StoredTable:
+    """A table as its sidecar describes it; `key` is empty where the table is always one whole file."""
+
+    path: Path
+    sidecar: Mapping[str, Any]
+    key: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+    @classmethod
+    def of(cls, path: Path) -> StoredTable | None:
+        """Return the table whose whole file is `path`; None where the sidecar is nothing or not about these files."""
+        try:
+            sidecar = json.loads(path.with_suffix(".json").read_text())
+            changes = tuple(Change(**one) for one in sidecar.get("changes", ()))
+            table = cls(path, sidecar, tuple(sidecar.get("key", ())), changes)
+            return table if sidecar["bytes"] == sum(file.stat().st_size for file in table.files) else None
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    @property
+    def chain(self) -> list[str]:
+        """Return the states of the whole file and of each change; a table that only changed has a longer chain."""
+        return [str(self.sidecar["sha256"]), *(change.state for change in self.changes)]
+
+    @property
+    def state(self) -> str:
+        """Return what tells one content from another: the SHA-256 of its file, or of all that it consists of."""
+        return self.chain[0] if not self.changes else fingerprint(chain=self.chain)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return all its files, the whole one first."""
+        names = [name for change in self.changes for name in (change.rows, change.gone) if name]
+        return self.path, *(self.path.with_name(name) for name in names)
+
+    @property
+    def digests(self) -> dict[Path, str]:
+        """Return the SHA-256 that each file must have."""
+        named = {one.rows: one.rows_sha256 for one in self.changes} | {
+            one.gone: one.gone_sha256 for one in self.changes
+        }
+        return {file: named.get(file.name, str(self.sidecar["sha256"])) for file in self.files}
+
+    def without_last(self) -> StoredTable:
+        """Return the table as it was before its last change."""
+        return StoredTable(self.path, self.sidecar, self.key, self.changes[:-1])
+
+    def touched_sql(self, after: int, columns: Sequence[str]) -> str:
+        """Return a DuckDB query for some key columns of what was touched by the changes after the first `after`."""
+        parts = [one for change in self.changes[after:] for one in (change.rows, change.gone) if one]
+        return " union ".join(f"select {column_list(columns)} from {self._read(name)}" for name in parts)  # noqa: S608 - ours
+
+    def sql(self) -> str:
+        """Return a DuckDB query for its rows, in no order."""
+        if not self.changes:
+            return f"select * from {self._read(self.path.name)}"  # noqa: S608 - our own path
+        return f"""
+            with newest as ({self._newest()})
+            select * from {self._read(self.path.name)} anti join newest using ({column_list(self.key)})
+            union all by name select * exclude ({GONE}) from newest where not {GONE}
+        """  # noqa: S608 - names and paths are ours
+
+    def restricted_sql(self, touched: str, by: Sequence[str]) -> str:
+        """Return a DuckDB query for the rows whose `by` columns are in the relation `touched`, in no order."""
+        whole = self._read(self.path.name)
+        if not self.changes:
+            return f"select * from {whole} semi join {touched} using ({column_list(by)})"  # noqa: S608 - ours
+        return restricted(whole, self._newest(), self.key, touched, by)
+
+    def batches(self, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        """Yield its rows in the order of its key, only `columns`, about `rows` at a time."""
+        import pyarrow.parquet as pq
+
+        wanted = list(columns)
+        with pq.ParquetFile(self.path) as file:
+            if not self.changes:
+                yield from file.iter_batches(rows, columns=wanted)
+                return
+            read = [*wanted, *(name for name in self.key if name not in wanted)]
+            merger = _Merger(self._newest_rows(read), self.key)
+            for batch in file.iter_batches(rows, columns=read):
+                yield from merger.add(batch.select(read)).select(wanted).to_batches()
+            yield from merger.rest().select(wanted).to_batches()
+
+    def read(self, columns: Sequence[str]) -> pa.Table:
+        """Return its rows in the order of its key, only `columns`."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = pq.read_schema(self.path)
+        if missing := set(columns) - set(schema.names):
+            raise CorruptData(f"{self.path}: lacks the columns {sorted(missing)}; delete it and build again")
+        return pa.Table.from_batches(self.batches(columns), pa.schema([schema.field(name) for name in columns]))
+
+    def _read(self, name: str) -> str:
+        path = str(self.path.with_name(name)).replace("'", "''")
+        return f"read_parquet('{path}')"
+
+    def _newest(self) -> str:
+        """Return a query for the newest row of each key that a change touched; `gone` where the change removed it."""
+        parts = []
+        for step, change in enumerate(self.changes):
+            if change.rows:
+                parts.append(f"select *, false as {GONE}, {step} as step from {self._read(change.rows)}")  # noqa: S608 - ours
+            if change.gone:
+                parts.append(f"select *, true as {GONE}, {step} as step from {self._read(change.gone)}")  # noqa: S608 - ours
+        together = " union all by name ".join(parts)
+        return f"""
+            select * exclude (step) from ({together})
+            qualify row_number() over (partition by {column_list(self.key)} order by step desc) = 1
+        """  # noqa: S608 - names and paths are ours
+
+    def _newest_rows(self, columns: Sequence[str]) -> pa.Table:
+        import duckdb
+
+        key = column_list(self.key)
+        # a table of which nothing but keys went has no other columns: the whole file says which there are
+        query = f"""
+            select {column_list(columns)}, {GONE} from (
+                select *, false as {GONE} from {self._read(self.path.name)} where false
+                union all by name {self._newest()}
+            ) order by {key}
+        """  # noqa: S608 - names and paths are ours
+        with duckdb.connect() as connection:
+            return connection.sql(query).to_arrow_table()
+
+
+class _Merger:
+    """Puts changed rows into the batches of a whole table; both in the order of their key."""
+
+    def __init__(self, newest: pa.Table, key: tuple[str, ...]) -> None:
+        self._newest, self._key = newest.combine_chunks(), key
+        self._keys = list(zip(*(newest[name].to_pylist() for name in key), strict=True))
+        self._joined = _joined(newest, key)
+        self._done = 0
+
+    def add(self, batch: pa.RecordBatch) -> pa.Table:
+        """Return the rows of the batch as they are now, with what is new between them."""
+        import pyarrow as pa
+
+        if not batch.num_rows:
+            return pa.Table.from_batches([batch])
+        last = tuple(batch.column(name)[-1].as_py() for name in self._key)
+        return self._merged(pa.Table.from_batches([batch]), bisect_right(self._keys, last, self._done))
+
+    def rest(self) -> pa.Table:
+        """Return what is new behind the last batch."""
+        return self._merged(self._newest.slice(0, 0).drop_columns(GONE), len(self._keys))
+
+    def _merged(self, old: pa.Table, end: int) -> pa.Table:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        begin, self._done = self._done, end
+        if begin == end:
+            return old
+        here, joined = self._newest.slice(begin, end - begin), self._joined.slice(begin, end - begin)
+        gone = np.asarray(here[GONE].combine_chunks().to_numpy(zero_copy_only=False), np.bool_)
+        place = pc.fill_null(pc.index_in(_joined(old, self._key), value_set=joined), -1).to_numpy(zero_copy_only=False)
+        rows = np.where(place >= 0, len(old) + place, np.arange(len(old)))[(place < 0) | ~gone[place]]
+        together = pa.concat_tables([old, here.drop_columns(GONE).cast(old.schema)])
+        added = np.setdiff1d(np.flatnonzero(~gone), place)
+        if not len(added):
+            return together.take(rows)
+        more = together.take(np.append(rows, len(old) + added))
+        return more.take(pc.sort_indices(more, [(name, "ascending") for name in self._key]))
+
+
+def restricted(whole: str, newest: str, key: Sequence[str], touched: str, by: Sequence[str]) -> str:
+    """Return a DuckDB query for the rows of a relation and the query of its changes whose `by` columns are touched.
+
+    The keys of the whole relation are looked through first: where only the changes hold such rows, as when each item
+    is one row, nothing else of it is read. `newest` has one row a key, and the column `gone`.
+    """
+    keys, names = column_list(key), column_list(by)
+    return f"""
+        with newest as (select * from ({newest}) semi join {touched} using ({names})),
+        others as (
+            select {keys} from (select {keys} from {whole} semi join {touched} using ({names}))
+            anti join newest using ({keys})
+        )
+        select * from {whole} semi join others using ({keys})
+        union all by name select * exclude ({GONE}) from newest where not {GONE}
+    """  # noqa: S608 - names and paths are ours
+
+
+def _joined(table: pa.Table, key: Sequence[str]) -> pa.Array:
+    """Return each row's key as one text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = [table[name].cast(pa.string()) for name in key]
+    return pc.binary_join_element_wise(*texts, "\0").combine_chunks()
+
+
+def column_list(columns: Sequence[str]) -> str:
+    """Return names of columns as SQL lists them. They are the program's own."""
+    return ", ".join(f'"{name}"' for name in columns)
