@@ -31,7 +31,7 @@ from personalization_pipelines.content.versions import State, newest_sql, state_
 from personalization_pipelines.errors import ConfigurationError
 from personalization_pipelines.events.lake import event_files, lake_fingerprint
 from personalization_pipelines.events.schema import EVENT_SCHEMA, TIME
-from personalization_pipelines.features.stored import GONE, column_list, restricted
+from personalization_pipelines.features.stored import GONE, Parts, column_list
 from personalization_pipelines.features.utc_days import DAY_SCHEMA, EPOCH, naive, utc_days
 from personalization_pipelines.fingerprint import fingerprint
 
@@ -162,15 +162,14 @@ class Engine:
         """Let later queries read what a query over files of the features directory gives, under `name`."""
         self.rows(f'create or replace view "{name}" as {sql}')
 
-    def restrict_source(self, name: str, touched: str, by: Sequence[str]) -> None:
-        """Let later queries see only the rows of a source whose `by` columns are in the relation `touched`."""
-        if name in self._queries:  # else it is empty
-            self.add_table(name, self._restricted(name, touched, by))
-
-    def show_source(self, name: str) -> None:
-        """Let later queries see all rows of a source again."""
-        if name in self._queries:
-            self.add_table(name, self._queries[name])
+    def parts(self, name: str) -> Parts | None:
+        """Return a source as what a query for a few of its rows looks through; None where it has no file."""
+        whole, changes = self.inputs.items, self.inputs.item_changes
+        if name == "lake_items" and whole and changes:
+            columns = column_list(ITEM_SCHEMA.names)
+            read = f"(select {columns} from read_parquet({quoted(whole)}))"  # noqa: S608 - our own path
+            return Parts(read, newest_sql(changes, ITEM_SCHEMA.names, KEY, GONE), KEY)
+        return Parts(f"({self._queries[name]})") if name in self._queries else None
 
     def changed_files(self, name: str) -> tuple[Path, ...]:
         """Return a source's files if a change to it is a further file with the keys it touches, else none."""
@@ -197,24 +196,15 @@ class Engine:
         columns = ", ".join(_column(field, field.name in present) for field in schema)
         paths = ", ".join(quoted(path) for path in files)
         self._queries[name] = f"select {columns} from read_parquet([{paths}], union_by_name = true)"  # noqa: S608 - ours
-        self.show_source(name)
+        self.add_table(name, self._queries[name])
 
     def _register_items(self) -> None:
         whole, changes = self.inputs.items, self.inputs.item_changes
         if whole and changes:
             self._queries["lake_items"] = state_sql(State(whole, changes), ITEM_SCHEMA.names, KEY)
-            self.show_source("lake_items")
+            self.add_table("lake_items", self._queries["lake_items"])
         else:
             self._register("lake_items", [whole] if whole else [])
-
-    def _restricted(self, name: str, touched: str, by: Sequence[str]) -> str:
-        inputs = self.inputs
-        if name == "lake_items" and inputs.items and inputs.item_changes:
-            columns = column_list(ITEM_SCHEMA.names)
-            whole = f"(select {columns} from read_parquet({quoted(inputs.items)}))"  # noqa: S608 - our own path
-            newest = newest_sql(inputs.item_changes, ITEM_SCHEMA.names, KEY, GONE)
-            return restricted(whole, newest, KEY, touched, by)
-        return f"select * from ({self._queries[name]}) semi join {touched} using ({column_list(by)})"  # noqa: S608 - ours
 
     def _effective_as_of(self, as_of: datetime) -> datetime:
         """The build's `as_of`, but no later than the newest event: a build later in the day that has seen

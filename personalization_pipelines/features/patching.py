@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from personalization_pipelines.features.contracts import Contract
-from personalization_pipelines.features.engine import SOURCES, Engine, quoted
-from personalization_pipelines.features.stored import Change, StoredTable, column_list
+from personalization_pipelines.features.engine import Engine, quoted
+from personalization_pipelines.features.stored import GONE, Change, Parts, StoredTable, column_list
 from personalization_pipelines.features.table_columns import sha256
 from personalization_pipelines.fingerprint import fingerprint
 
@@ -21,7 +21,7 @@ LEAST_ROWS = 20_000
 """Smaller tables are built whole: that takes milliseconds."""
 CHANGED_SHARE = 0.25
 MOST_CHANGES = 24
-TOUCHED = "touched_keys"
+TOUCHED, OLD, NEWEST, OTHERS = "touched_keys", "old_rows", "newest_rows", "other_keys"
 
 States = Sequence[str]
 
@@ -54,20 +54,22 @@ class Patcher:
 
     def __init__(self, engine: Engine, table: StoredTable, contract: Contract, sources: Mapping[str, Source]) -> None:
         self._engine, self._table, self._contract, self._sources = engine, table, contract, sources
-        self._by = contract.row_by_row
+        self._by, self._rows = contract.row_by_row, table.rows
 
     def touch(self, changed: Iterable[str]) -> bool:
         """Find the keys touched in the `changed` sources; False where the table is to be built whole."""
         queries = [self._touched_in(name) for name in changed]
-        rows = int(self._table.sidecar["rows"])
-        if not queries or None in queries or not self._by or rows < LEAST_ROWS:
-            return False
-        if len(self._table.changes) >= MOST_CHANGES:
+        if not queries or None in queries or not self._by or len(self._table.changes) >= MOST_CHANGES:
             return False
         together = " union ".join(query for query in queries if query)
         self._engine.rows(f"create or replace temp table {TOUCHED} as {together}")
-        touched = sum(change.touched for change in self._table.changes) + self._count(TOUCHED)
-        return touched <= CHANGED_SHARE * rows
+        own, read = self._rows, max([self._rows, *(one.stored.rows for one in self._sources.values() if one.stored)])
+        changed_rows = sum(change.touched for change in self._table.changes)
+        return (
+            read >= LEAST_ROWS
+            and self._count(TOUCHED) <= CHANGED_SHARE * read
+            and (changed_rows <= CHANGED_SHARE * max(own, LEAST_ROWS))
+        )
 
     def patch(self, sql: str, state: str, compared: Collection[str]) -> Patch:
         """Run the SELECT over touched rows; write what it gives and what is gone as one more change.
@@ -75,26 +77,20 @@ class Patcher:
         Only `compared` columns are looked into for differences; others count as changed.
         """
         rows, gone = (self._table.path.with_suffix(f".{kind}-{state}.parquet") for kind in ("rows", "gone"))
-        try:
-            for name in self._sources:
-                self._restrict(name)
-            written = self._engine.write(sql, rows)
-        finally:
-            for name in SOURCES.keys() & self._sources.keys():
-                self._engine.show_source(name)
-        key, old = column_list(self._contract.key), self._table.restricted_sql(TOUCHED, self._by)
-        went = self._engine.write(_GONE.format(key=key, old=old, new=quoted(rows), order=key), gone)
-        before, differing = self._compare(old, rows, sorted(compared))
+        shown = [name for name in self._sources if self._show_touched(name)]
+        written = self._engine.write(sql, rows)
+        for name in shown:
+            self._engine.rows(f'drop table temp."{name}"')
+        went, before, differing = self._differences(rows, gone, sorted(compared))
         if went or written > before:  # rows that came or went are in every column
             differing = frozenset(self._contract.columns)
         else:
             differing |= self._contract.columns.keys() - set(compared)
         (rows_name, rows_sha256), (gone_name, gone_sha256) = _kept(rows, written), _kept(gone, went)
         change = Change(rows_name, gone_name, rows_sha256, gone_sha256, written + went)
-        total = int(self._table.sidecar["rows"]) - before + written
         if not change.touched:
-            return Patch(self._table.changes, total, frozenset())
-        return Patch((*self._table.changes, change), total, differing)
+            return Patch(self._table.changes, self._rows, frozenset())
+        return Patch((*self._table.changes, change), self._rows - before + written, differing)
 
     def _touched_in(self, name: str) -> str | None:
         source = self._sources[name]
@@ -106,37 +102,55 @@ class Patcher:
         names = column_list(self._by)
         return " union ".join(f"select {names} from read_parquet({quoted(file)})" for file in files)  # noqa: S608 - ours
 
-    def _restrict(self, name: str) -> None:
-        source = self._sources[name]
-        if source.stored and self._has_columns(source.stored.path):
-            self._engine.add_table(name, source.stored.restricted_sql(TOUCHED, self._by))
-        elif source.stored:
-            self._engine.add_table(name, source.stored.sql())
-        elif set(self._by) <= set(SOURCES[name].names):
-            self._engine.restrict_source(name, TOUCHED, self._by)
+    def _show_touched(self, name: str) -> bool:
+        """Let a table that has the columns show its touched rows alone; a temporary table hides a view."""
+        stored = self._sources[name].stored
+        if stored:
+            self._engine.add_table(name, stored.sql())
+        parts = stored.parts if stored else self._engine.parts(name)
+        names = [row[0] for row in self._engine.rows(f'describe "{name}"')]
+        if parts is None or not set(self._by) <= set(names):
+            return False
+        self._pick(name, parts, names)
+        return True
 
-    def _has_columns(self, path: Path) -> bool:
-        found = self._engine.rows(f"describe select * from read_parquet({quoted(path)})")  # noqa: S608 - our own path
-        return set(self._by) <= {row[0] for row in found}
+    def _pick(self, target: str, parts: Parts, columns: Sequence[str]) -> None:
+        """Make the temporary table `target` of the touched rows of a relation.
 
-    def _compare(self, old: str, rows: Path, compared: Sequence[str]) -> tuple[int, frozenset[str]]:
-        """Return how many rows there were, and in which of the compared columns the new ones differ."""
+        The keys of what is whole are looked through first: where only the changes hold such rows, as when each item is
+        one row, nothing else of it is read.
+        """
+        by, read, whole = column_list(self._by), column_list(columns), parts.whole
+        if not parts.newest:
+            rows = f"select {read} from {whole} semi join {TOUCHED} using ({by})"  # noqa: S608 - names and paths are ours
+            self._engine.rows(f'create or replace temp table "{target}" as {rows}')
+            return
+        key = column_list(parts.key)
+        newest = f"select * from ({parts.newest}) semi join {TOUCHED} using ({by})"  # noqa: S608 - as above
+        self._engine.rows(f"create or replace temp table {NEWEST} as {newest}")
+        found = f"select {key} from (select {key} from {whole} semi join {TOUCHED} using ({by}))"  # noqa: S608 - as above
+        self._engine.rows(f"create or replace temp table {OTHERS} as {found} anti join {NEWEST} using ({key})")
+        others = f"semi join {OTHERS} using ({key})" if self._count(OTHERS) else "where false"
+        rows = f"""
+            select {read} from {whole} {others}
+            union all by name select * exclude ({GONE}) from {NEWEST} where not {GONE}
+        """  # noqa: S608 - as above
+        self._engine.rows(f'create or replace temp table "{target}" as select {read} from ({rows})')  # noqa: S608 - as above
+
+    def _differences(self, rows: Path, gone: Path, compared: Sequence[str]) -> tuple[int, int, frozenset[str]]:
+        """Write the keys of `rows` that went; return how many, of how many rows, and which compared columns differ."""
         key = column_list(self._contract.key)
+        read = [*self._contract.key, *(name for name in compared if name not in self._contract.key)]
+        self._pick(OLD, self._table.parts, read)
+        new = f"read_parquet({quoted(rows)})"
+        went = self._engine.write(f"select {key} from {OLD} anti join {new} using ({key}) order by {key}", gone)  # noqa: S608
         differing = "".join(f', bool_or(o."{name}" is distinct from n."{name}")' for name in compared)
-        query = f"""
-            select count(*){differing}
-            from ({old}) o left join read_parquet({quoted(rows)}) n using ({key})
-        """  # noqa: S608 - names and paths are ours
+        query = f"select count(*){differing} from {OLD} o left join {new} n using ({key})"  # noqa: S608 - ours
         ((before, *found),) = self._engine.rows(query)
-        return before, frozenset(name for name, differs in zip(compared, found, strict=True) if differs)
+        return went, before, frozenset(name for name, differs in zip(compared, found, strict=True) if differs)
 
     def _count(self, relation: str) -> int:
         return int(self._engine.rows(f"select count(*) from {relation}")[0][0])  # noqa: S608 - ours
-
-
-_GONE = """
-select {key} from (select {key} from ({old})) anti join read_parquet({new}) using ({key}) order by {order}
-"""
 
 
 def evolved(digests: Mapping[str, str], patch: Patch) -> dict[str, str]:

@@ -227,7 +227,7 @@ def _run(build: Build, engine: Engine, model: SqlModel, whole: bool = False) -> 
     assert built is not None, path  # noqa: S101 - it was just written, under the lock
     names = tuple(pq.read_schema(path).names)
     seconds = time.perf_counter() - started
-    rows, shown = int(built.sidecar["rows"]), _preview(model.name, built, names)
+    rows, shown = built.rows, _preview(model.name, built, names)
     return FeatureReport(model.name, rows, names, seconds, made.fingerprint, unchanged, shown)
 
 
@@ -359,7 +359,7 @@ def _columns_read(table: StoredTable, reader: SqlModel) -> object:
     if reader.names is None or columns is None:
         return table.state
     read = {name: value for name, value in columns.items() if name.lower() in reader.names}
-    return {"rows": table.sidecar["rows"], **read}
+    return {"rows": table.rows, **read}
 
 
 def _preview(name: str, table: StoredTable, names: Sequence[str]) -> tuple[dict[str, Any], ...]:

@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -44,6 +44,17 @@ class Change:
         return f"{self.rows_sha256}-{self.gone_sha256}"
 
 
+class Parts(NamedTuple):
+    """A relation with all rows of a moment, and a query for its changes since: one row a key, and the column `gone`.
+
+    `newest` is empty where nothing changed, `key` where the relation never does.
+    """
+
+    whole: str
+    newest: str = ""
+    key: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class StoredTable:
     """A table as its sidecar describes it; `key` is empty where the table is always one whole file."""
@@ -63,6 +74,11 @@ class StoredTable:
             return table if sidecar["bytes"] == sum(file.stat().st_size for file in table.files) else None
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows it has."""
+        return int(self.sidecar["rows"])
 
     @property
     def chain(self) -> list[str]:
@@ -107,12 +123,10 @@ class StoredTable:
             union all by name select * exclude ({GONE}) from newest where not {GONE}
         """  # noqa: S608 - names and paths are ours
 
-    def restricted_sql(self, touched: str, by: Sequence[str]) -> str:
-        """Return a DuckDB query for the rows whose `by` columns are in the relation `touched`, in no order."""
-        whole = self._read(self.path.name)
-        if not self.changes:
-            return f"select * from {whole} semi join {touched} using ({column_list(by)})"  # noqa: S608 - ours
-        return restricted(whole, self._newest(), self.key, touched, by)
+    @property
+    def parts(self) -> Parts:
+        """Return it as what a query for a few of its rows looks through."""
+        return Parts(self._read(self.path.name), self._newest() if self.changes else "", self.key)
 
     def batches(self, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """Yield its rows in the order of its key, only `columns`, about `rows` at a time."""
@@ -211,24 +225,6 @@ class _Merger:
             return together.take(rows)
         more = together.take(np.append(rows, len(old) + added))
         return more.take(pc.sort_indices(more, [(name, "ascending") for name in self._key]))
-
-
-def restricted(whole: str, newest: str, key: Sequence[str], touched: str, by: Sequence[str]) -> str:
-    """Return a DuckDB query for the rows of a relation and the query of its changes whose `by` columns are touched.
-
-    The keys of the whole relation are looked through first: where only the changes hold such rows, as when each item
-    is one row, nothing else of it is read. `newest` has one row a key, and the column `gone`.
-    """
-    keys, names = column_list(key), column_list(by)
-    return f"""
-        with newest as (select * from ({newest}) semi join {touched} using ({names})),
-        others as (
-            select {keys} from (select {keys} from {whole} semi join {touched} using ({names}))
-            anti join newest using ({keys})
-        )
-        select * from {whole} semi join others using ({keys})
-        union all by name select * exclude ({GONE}) from newest where not {GONE}
-    """  # noqa: S608 - names and paths are ours
 
 
 def _joined(table: pa.Table, key: Sequence[str]) -> pa.Array:

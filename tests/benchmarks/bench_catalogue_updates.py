@@ -41,7 +41,15 @@ ITEMS = int(os.environ.get("BENCH_CATALOGUE", "1000000"))
 DOCUMENT = 1_000
 """Items of one document, as a shop sends them."""
 START = datetime(2026, 6, 1, tzinfo=UTC)
-TABLES = ("stg_items", "event_items", "items", "learned_categories", "item_categories", "item_languages", "price_changes")
+TABLES = (
+    "stg_items",
+    "event_items",
+    "items",
+    "learned_categories",
+    "item_categories",
+    "item_languages",
+    "price_changes",
+)
 Seconds = dict[str, tuple[float, float]]
 
 

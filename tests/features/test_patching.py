@@ -113,21 +113,20 @@ def test_what_is_deleted_is_gone_and_comes_back(home: Home, shop: Website) -> No
 
 
 def test_a_table_is_written_whole_after_a_share_of_its_rows_or_so_many_changes(home: Home, shop: Website) -> None:
-    with patched(share=0.25):
+    with patched(least=1, share=0.25):
         send(home, shop, dict.fromkeys(range(40), 5), 0)
         built(home, shop, 0)
-        for day, expected in ((1, 1), (2, 2), (3, 0), (4, 1)):
+        for day, expected in ((1, 1), (2, 2), (3, 3), (4, 0), (5, 1)):
             send(home, shop, dict.fromkeys(range(5), day * 10), day)
             assert changes(built(home, shop, day))["items"] == expected
-        assert list(on(home, shop, 4).features.glob("items.rows-*")) == [
-            on(home, shop, 4).features / stored(on(home, shop, 4), "items").changes[0].rows
-        ]
+        last = on(home, shop, 5)
+        assert list(last.features.glob("items.rows-*")) == [last.features / stored(last, "items").changes[0].rows]
     with patched(most=1):
-        send(home, shop, {1: 77}, 5)
-        assert changes(built(home, shop, 5))["items"] == 0
-    with patched(least=100):
-        send(home, shop, {1: 78}, 6)
+        send(home, shop, {1: 77}, 6)
         assert changes(built(home, shop, 6))["items"] == 0
+    with patched(least=100):
+        send(home, shop, {1: 78}, 7)
+        assert changes(built(home, shop, 7))["items"] == 0
 
 
 def test_new_prices_leave_alone_what_reads_categories(home: Home, shop: Website) -> None:
