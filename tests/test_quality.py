@@ -14,8 +14,9 @@ import pytest
 
 from personalization_pipelines.build import Build
 from personalization_pipelines.errors import CorruptData
+from personalization_pipelines.features.building import check_feature, run_all
 from personalization_pipelines.features.contracts import Contract
-from personalization_pipelines.features.sql_models import check_feature, feature_names, run_all
+from personalization_pipelines.features.sql_models import feature_names
 from personalization_pipelines.home import Home
 from personalization_pipelines.quality import CheckReport, check_daily_share, check_rejected, check_table
 from personalization_pipelines.website import Website

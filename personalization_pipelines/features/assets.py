@@ -6,15 +6,9 @@ from typing import Any
 import dagster as dg
 
 from personalization_pipelines.build import Build
+from personalization_pipelines.features.building import check_feature, run_feature
 from personalization_pipelines.features.contracts import load_contracts
-from personalization_pipelines.features.sql_models import (
-    check_feature,
-    dependencies,
-    feature_names,
-    feature_sql,
-    load_feature,
-    run_feature,
-)
+from personalization_pipelines.features.sql_models import dependencies, feature_names, feature_sql, load_feature
 from personalization_pipelines.graph.automation import on_change
 from personalization_pipelines.graph.parts import (
     Installation,

@@ -31,7 +31,8 @@ from personalization_pipelines.content.queue import ITEMS_XML, enqueue
 from personalization_pipelines.content.read_items import ITEM_SCHEMA
 from personalization_pipelines.content.write_xml import write_xml_items
 from personalization_pipelines.content.xml_grammar import XmlItem
-from personalization_pipelines.features.sql_models import check_feature, dependencies, feature_names, run_feature
+from personalization_pipelines.features.building import check_feature, run_feature
+from personalization_pipelines.features.sql_models import dependencies, feature_names
 from personalization_pipelines.home import Home
 from personalization_pipelines.scenarios.features_read import ItemTable, read_items
 from tests.benchmarks.report import Report

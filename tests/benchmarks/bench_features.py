@@ -26,8 +26,9 @@ import pyarrow.parquet as pq
 from personalization_pipelines.build import Build
 from personalization_pipelines.content.items import ITEM_SCHEMA
 from personalization_pipelines.events.schema import EVENT_SCHEMA
+from personalization_pipelines.features.building import check_feature, run_all
 from personalization_pipelines.features.engine import Inputs
-from personalization_pipelines.features.sql_models import check_feature, feature_names, run_all
+from personalization_pipelines.features.sql_models import feature_names
 from personalization_pipelines.home import Home
 from tests.benchmarks.report import Report
 from tests.conftest import make_website

@@ -17,7 +17,8 @@ from personalization_pipelines.events.lake import event_files, ingest
 from personalization_pipelines.events.live import LiveReader
 from personalization_pipelines.events.live_store import LiveStore
 from personalization_pipelines.events.log import SegmentLog
-from personalization_pipelines.features.sql_models import load_feature, run_all
+from personalization_pipelines.features.building import run_all
+from personalization_pipelines.features.sql_models import load_feature
 from personalization_pipelines.home import Home
 from personalization_pipelines.identifiers import pseudonym
 from personalization_pipelines.website import Website

@@ -27,7 +27,8 @@ from personalization_pipelines.content.read_items import ITEM_SCHEMA
 from personalization_pipelines.content.write_xml import write_xml_items
 from personalization_pipelines.content.xml_grammar import XmlItem
 from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.features.sql_models import feature_names, feature_path, load_feature, run_all
+from personalization_pipelines.features.building import run_all
+from personalization_pipelines.features.sql_models import feature_names, feature_path, load_feature
 from personalization_pipelines.home import Home
 from personalization_pipelines.scenarios.features_read import read_items
 from personalization_pipelines.website import Website

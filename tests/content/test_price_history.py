@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from personalization_pipelines.build import Build
 from personalization_pipelines.content.items import import_items
 from personalization_pipelines.content.price_history import price_files
-from personalization_pipelines.features.sql_models import check_feature, load_feature, run_all
+from personalization_pipelines.features.building import check_feature, run_all
+from personalization_pipelines.features.sql_models import load_feature
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 from tests.conftest import make_website

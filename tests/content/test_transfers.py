@@ -32,7 +32,8 @@ from personalization_pipelines.content.transfers import (
 )
 from personalization_pipelines.content.versions import VersionedTable
 from personalization_pipelines.content.xml_transfers import Item, Transfer
-from personalization_pipelines.features.sql_models import load_feature, run_feature
+from personalization_pipelines.features.building import run_feature
+from personalization_pipelines.features.sql_models import load_feature
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 from tests.conftest import make_website

@@ -17,7 +17,8 @@ from personalization_pipelines.events.lake import event_files, ingest
 from personalization_pipelines.events.links import Signer, answer_id
 from personalization_pipelines.events.log import SegmentLog
 from personalization_pipelines.events.signature import md5_signature
-from personalization_pipelines.features.sql_models import check_feature, feature_names, load_feature, run_all
+from personalization_pipelines.features.building import check_feature, run_all
+from personalization_pipelines.features.sql_models import feature_names, load_feature
 from personalization_pipelines.home import Home
 from personalization_pipelines.identifiers import pseudonym
 from personalization_pipelines.website import Website

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from personalization_pipelines.build import Build
 from personalization_pipelines.errors import ConfigurationError
+from personalization_pipelines.features.building import run_all
 from personalization_pipelines.features.engine import MEMORY_VARIABLE, SOURCES, Engine, Inputs, open_engine
-from personalization_pipelines.features.sql_models import feature_names, feature_path, run_all
+from personalization_pipelines.features.sql_models import feature_names, feature_path
 from personalization_pipelines.features.utc_days import utc_days
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website

@@ -10,14 +10,8 @@ from personalization_pipelines.build import Build
 from personalization_pipelines.content.import_events import import_events
 from personalization_pipelines.content.items import import_items
 from personalization_pipelines.content.users import import_users
-from personalization_pipelines.features.sql_models import (
-    check_feature,
-    feature_names,
-    feature_path,
-    load_feature,
-    run_all,
-    run_feature,
-)
+from personalization_pipelines.features.building import check_feature, run_all, run_feature
+from personalization_pipelines.features.sql_models import feature_names, feature_path, load_feature
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 

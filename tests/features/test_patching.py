@@ -17,16 +17,10 @@ from hypothesis import strategies as st
 
 from personalization_pipelines.build import Build
 from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.features import patching, sql_models
+from personalization_pipelines.features import building, patching
+from personalization_pipelines.features.building import check_feature, run_all, run_feature
 from personalization_pipelines.features.contracts import load_contracts
-from personalization_pipelines.features.sql_models import (
-    check_feature,
-    feature_names,
-    feature_path,
-    load_feature,
-    run_all,
-    run_feature,
-)
+from personalization_pipelines.features.sql_models import feature_names, feature_path, load_feature
 from personalization_pipelines.features.stored import StoredTable
 from personalization_pipelines.home import Home
 from personalization_pipelines.models.read_features import read_training_data
@@ -170,7 +164,7 @@ def test_a_build_that_dies_before_the_sidecar_leaves_the_table_of_before(
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(sql_models, "_replace_sidecar", dying)
+            patch.setattr(building, "_replace_sidecar", dying)
             run_feature(on(home, shop, 1), "stg_items")
         assert load_feature(on(home, shop, 1), "stg_items").equals(before)
         send(home, shop, {1: 7}, 2)

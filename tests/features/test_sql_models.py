@@ -11,7 +11,8 @@ import pytest
 
 from personalization_pipelines.build import Build
 from personalization_pipelines.errors import Busy, ConfigurationError, CorruptData
-from personalization_pipelines.features import sql_models
+from personalization_pipelines.features import building
+from personalization_pipelines.features.building import run_all
 from personalization_pipelines.features.engine import SOURCES, Inputs
 from personalization_pipelines.features.sql_models import (
     dependencies,
@@ -19,7 +20,6 @@ from personalization_pipelines.features.sql_models import (
     feature_path,
     load_feature,
     load_models,
-    run_all,
 )
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
@@ -200,6 +200,6 @@ def test_a_table_that_is_not_built_yet_says_so(build: Build) -> None:
 def test_a_second_build_at_the_same_time_waits_and_then_says_it_is_busy(
     build: Build, lake: Inputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql_models, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(building, "LOCK_SECONDS", 0.2)
     with pytest.raises(Busy, match="another build"):
         run_all(build, lambda report: run_all(build, inputs=lake) and None, inputs=lake)
