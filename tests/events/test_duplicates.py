@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from personalization_pipelines.events.compaction import MAX_SMALL_FILES
+from personalization_pipelines.events.duplicates import _likely, _stored, write_digests
 from personalization_pipelines.events.lake import event_files, ingest
-from personalization_pipelines.events.manifest import read_manifest
+from personalization_pipelines.events.manifest import Disk, LakeFile, read_manifest
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 from tests.events.lakes import DAY, click, stored, write_log
@@ -53,6 +54,15 @@ def test_digests_that_are_not_whole_are_made_again(home: Home, shop: Website, ho
     assert ingest(home, shop).duplicates == 40
     assert path.read_bytes() == whole
     assert sorted(map(int, stored(home, shop))) == [*range(40), 99]
+
+
+@pytest.mark.parametrize("count", [1, 31, 33, 20_000])
+def test_the_bits_of_a_file_pass_every_digest_in_it_and_one_other_of_fifty(tmp_path: Path, count: int) -> None:
+    known, others = (np.random.default_rng(seed).integers(0, 2**64, (2, count), np.uint64) for seed in (1, 2))
+    write_digests(tmp_path / "file.ids", known, Disk())
+    held = _stored(tmp_path, LakeFile("file.parquet", "2024-01-01", count, "", count), Disk())
+    assert len(_likely(held, known)) == count
+    assert len(_likely(held, others)) <= max(1, count / 50)
 
 
 def test_an_event_without_an_id_never_repeats_another(home: Home, shop: Website) -> None:
