@@ -183,7 +183,7 @@ def test_a_store_that_tells_no_version_is_read_every_time(memory: Bucket) -> Non
     assert memory.stock() == {2: 1}
 
 
-def test_a_time_in_whole_seconds_counts_only_once_it_has_passed(bucket: Bucket, tmp_path: Path) -> None:
+def test_a_time_in_whole_seconds_counts_only_once_it_has_passed() -> None:
     def told(moment: float) -> bool:
         found = {"name": "/shop/a.csv", "size": 1, "type": "file", "LastModified": moment}
         return object_stores._stored("memory", found).reliable
