@@ -18,7 +18,8 @@ from personalization_pipelines.content.attribute_limits import NEW_NAMES, NEW_VA
 from personalization_pipelines.content.changes import apply_changes
 from personalization_pipelines.content.import_history import ImportRow, import_history, imports_directory
 from personalization_pipelines.content.items import catalogue, import_items, read_catalogue
-from personalization_pipelines.content.known_attributes import FILE, known_attributes
+from personalization_pipelines.content.known_attributes import FILE, KnownAttributes, known_attributes
+from personalization_pipelines.content.merging import Changes
 from personalization_pipelines.content.queue import ITEMS_XML, enqueue, pending
 from personalization_pipelines.content.write_xml import write_xml_items
 from personalization_pipelines.content.xml_grammar import XmlItem
@@ -223,6 +224,37 @@ def test_what_is_kept_beside_the_catalogue_may_be_lost_or_damaged(home: Home, ca
     kept.unlink(missing_ok=True)
     assert posted(home, website, {2: {"a": ["y"]}})[0].error == ""
     assert kept.is_file()
+
+
+@pytest.mark.usefixtures("small_changes")
+@pytest.mark.parametrize("step", ["store", "keep"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_refresh_that_dies_beside_the_catalogue_refuses_and_applies_the_same(
+    home: Home, monkeypatch: pytest.MonkeyPatch, step: str, after: bool
+) -> None:
+    website = limited(names=2)
+    posted(home, website, {1: {"a": ["x"]}})
+    for number, name in enumerate(("a", "b", "c"), 2):
+        post(home, website, {number: {name: ["x"]}})
+    with monkeypatch.context() as patched:
+        place = {"store": Changes, "keep": KnownAttributes}[step]
+        real = getattr(place, step)
+
+        def dying(*given: Any) -> None:
+            if after:
+                real(*given)
+            raise KeyboardInterrupt
+
+        patched.setattr(place, step, dying)
+        with pytest.raises(KeyboardInterrupt):
+            apply_changes(home, website, now=NOW)
+    rows = posted(home, website, {9: {"d": ["x"]}, 8: {"b": ["x"]}}, {7: {"b": ["y"]}})
+    assert [row.reasons for row in rows if row.error] == [{NEW_NAMES: 1}]
+    assert set(stored(home, website)) == {1, 2, 3, 7}
+    history = import_history(home, website)
+    assert sum(row.added for row in history) == 4
+    assert [row.files for row in history if row.error] == [("POST of [4]",), ("POST of [9, 8]",)]
+    assert pending(home, website) == []
 
 
 def test_a_document_does_not_count_the_catalogue_again_that_keeps_to_the_limits(
