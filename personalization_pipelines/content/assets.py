@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 from personalization_pipelines.build import Build
 from personalization_pipelines.content.changes import apply_changes
 from personalization_pipelines.content.import_history import ImportRow, import_history, shown_sources
-from personalization_pipelines.content.items import catalogue_state, catalogue_version, import_items
+from personalization_pipelines.content.items import catalogue_state, catalogue_version
 from personalization_pipelines.content.queue import pending
 from personalization_pipelines.content.read_files import expand_files
+from personalization_pipelines.content.source_imports import refresh_items
 from personalization_pipelines.content.transfers import newest_transfers, transfers_file
 from personalization_pipelines.content.tries import read_tries
 from personalization_pipelines.content.user_changes import apply_user_changes
@@ -53,15 +54,7 @@ def _items(website: Website) -> dg.AssetsDefinition:
         with step("content/items"):
             for source in () if build.rebuild else website.content.sources:
                 if files := expand_files(build.home, source.files):
-                    import_items(
-                        build.home,
-                        website,
-                        files,
-                        mapping=source.mapping,
-                        mode=source.mode,
-                        format=source.format,
-                        now=build.as_of,  # so that this build sees them
-                    )
+                    refresh_items(build.home, website, source, files, build.as_of)  # so that this build sees them
             if not build.rebuild:
                 apply_changes(build.home, website, now=build.as_of)
             more = {"sources": _sources(build.home, website), "waiting": _waiting(build.home, website)}

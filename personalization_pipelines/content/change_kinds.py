@@ -90,6 +90,8 @@ class Kind:
     merge: Merge
     judged: bool = False
     """Whether the gates of item imports judge it; such changes are imports of their own."""
+    limited: bool = False
+    """Whether it may bring only so many attributes and values (attribute_limits.py), where no gates judge it."""
     begin: Callable[[Sequence[Change]], None] = _nothing_begins
     """Is told which changes are read next, for one import."""
     first: Callable[[str, datetime], None] = _nothing_first
@@ -133,6 +135,6 @@ def _read_document(change: Change, website: Website) -> Arrived:
 
 
 KINDS: dict[str, Kind] = {
-    ITEMS_XML: Kind("incremental", _read_document, added),
+    ITEMS_XML: Kind("incremental", _read_document, added, limited=True),
     DELETE_ITEM: Kind("delete", _read_deletion, without),
 }

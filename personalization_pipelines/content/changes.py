@@ -1,15 +1,17 @@
 """Applies the changes of the catalogue that came over HTTP, oldest first, each exactly once.
 
 Neighbours of one kind in the queue are one import (a change that gates judge is one of its own): one version of the
-catalogue and one row of the history. What is about to be applied is written down first (`changes/applying.json`,
-with its row), so that after a crash the next refresh knows whether the catalogue has it: then only the row and the
-removal from the queue are caught up. Notified exports are fetched before (exports.py), while nothing is locked.
+catalogue and one row of the history. What would break a limit of attributes is refused before, alone. What is about to
+be applied is written down first (`changes/applying.json`, with its row), so that after a crash the next refresh knows
+whether the catalogue has it: then only the row and the removal from the queue are caught up. Notified exports are
+fetched before (exports.py), while nothing is locked.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
 
@@ -17,11 +19,12 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
+from personalization_pipelines.content.attribute_limits import AttributeLimits, Excess
 from personalization_pipelines.content.change_kinds import KINDS, Arrived, Kind, Rejects, xml_table
 from personalization_pipelines.content.exports import Exports
 from personalization_pipelines.content.fetch_export import Fetcher
 from personalization_pipelines.content.import_history import ImportRow, imports_directory, record_import
-from personalization_pipelines.content.item_gates import judge_items, require
+from personalization_pipelines.content.item_gates import gate_failure, judge_items, require
 from personalization_pipelines.content.items import catalogue
 from personalization_pipelines.content.journal import Journal
 from personalization_pipelines.content.mapping import Mapping as Rules
@@ -113,15 +116,24 @@ class _Applying:
                 good.append(change)
             except PermanentError as error:
                 yield self._refuse(change, kind, error)
-        if good:
-            yield self._import(kind, good, arrived, began)
+        limits = AttributeLimits(self.website, catalogue(self.home, self.website))
+        excesses = limits.excesses([one.rows for one in arrived]) if kind.limited and good else {}
+        for number, excess in excesses.items():
+            yield self._refuse_excess(good[number], kind, arrived[number], excess)
+        fitting = [number for number in range(len(good)) if number not in excesses]
+        if fitting:
+            yield self._import(kind, [good[n] for n in fitting], [arrived[n] for n in fitting], began)
+        if kind.limited and fitting:
+            limits.keep()
 
     def _import(self, kind: Kind, good: Sequence[Change], arrived: Sequence[Arrived], began: float) -> ImportRow:
         table = catalogue(self.home, self.website)
         incoming = _last(pa.concat_tables([one.rows for one in arrived]))
         changes = kind.merge(table, incoming, arrived[0].scope, self.moment)
         row = _row(kind, good, arrived, incoming, changes, self.moment)
-        row = msgspec.structs.replace(row, rejects_file=self._list_rejects(row.transaction, arrived))
+        row = msgspec.structs.replace(
+            row, rejects_file=self._list_rejects(row.transaction, *(one.rejects for one in arrived))
+        )
         if kind.judged:
             row = msgspec.structs.replace(row, gates=self._judge(incoming, changes))
         row = msgspec.structs.replace(row, seconds=time.monotonic() - began)
@@ -137,15 +149,29 @@ class _Applying:
         self.journal.finish(good)
         return row
 
+    def _refuse_excess(self, change: Change, kind: Kind, arrived: Arrived, excess: Excess) -> ImportRow:
+        """Refuse a change for what its items bring beyond a limit; the rejects file lists them."""
+        rejects = Rejects()
+        for what, reason in excess.items.values():
+            rejects.add(arrived.sources[0], what, reason)
+        row = _row(kind, [change], [replace(arrived, rejects=rejects)], arrived.rows, None, self.moment)
+        row = msgspec.structs.replace(
+            row,
+            rows=arrived.rows.num_rows,
+            gates=tuple(excess.gates),
+            rejects_file=self._list_rejects(change.id, rejects),
+        )
+        return self._refuse(change, kind, gate_failure(self.website, excess.gates, ADVICE), row)
+
     def _judge(self, incoming: pa.Table, changes: Changes) -> tuple[GateRow, ...]:
         found, before = Incoming(incoming, incoming.num_rows), catalogue(self.home, self.website)
         return judge_items(self.website, Rules(kind="items"), found, changes, before)
 
-    def _list_rejects(self, transaction: str, arrived: Sequence[Arrived]) -> str:
+    def _list_rejects(self, transaction: str, *listed: Rejects) -> str:
         """Write what could not be taken, and return the file's name; "" where there is nothing."""
         with RejectsFile(imports_directory(self.home, self.website) / f"{transaction}.rejects.csv") as rejects:
-            for one in arrived:
-                for source, what, reason in one.rejects.listed:
+            for one in listed:
+                for source, what, reason in one.listed:
                     rejects.add_item(source, what, reason)
         return rejects.written.name if rejects.written else ""
 
@@ -164,7 +190,7 @@ def _row(
     good: Sequence[Change],
     arrived: Sequence[Arrived],
     incoming: pa.Table,
-    changes: Changes,
+    changes: Changes | None,
     moment: datetime,
 ) -> ImportRow:
     transaction = fingerprint(changes=[one.id for one in good])
@@ -185,9 +211,9 @@ def _row(
         item_types=tuple(sorted(types)),
         languages=tuple(sorted(filter(None, languages))),
         rows=incoming.num_rows + rejects.reasons.total(),
-        added=changes.added,
-        changed=changes.changed,
-        removed=changes.removed,
+        added=changes.added if changes else 0,
+        changed=changes.changed if changes else 0,
+        removed=changes.removed if changes else 0,
         rejected=rejects.reasons.total(),
         reasons=dict(rejects.reasons),
         parts=dict.fromkeys((one.id for one in good), transaction),

@@ -1,8 +1,9 @@
 """Fetches one document of a notified export: the one place where this program acts on a stranger's address.
 
-The host must be listed (`content.export_hosts`). It is resolved once, every address it has must be allowed
-(public_addresses.py), and the connection goes to the address that was checked; certificate, SNI and `Host` stay the
-host's. Redirects are followed at most three times, each checked from the start. No proxy of the environment is used.
+The host must be listed (`content.export_hosts`). It is resolved once, within a few seconds (resolving.py), every
+address it has must be allowed (public_addresses.py), and the connection goes to the address that was checked;
+certificate, SNI and `Host` stay the host's. Redirects are followed at most three times, each checked from the start. No
+proxy of the environment is used.
 Documents come as they are (`Accept-Encoding: identity`): a compressed one is refused unread, so none can be a bomb.
 Bytes and seconds are limited; when the time is over the connection is shut from outside, so that a server which
 sends a byte a second can not hold it. What goes wrong is permanent (ImportRefused) or not (ExportUnavailable), told
@@ -29,6 +30,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from personalization_pipelines.content.public_addresses import is_allowed
+from personalization_pipelines.content.resolving import Resolve, resolve, resolve_within
 from personalization_pipelines.errors import ExportUnavailable, ImportRefused
 from personalization_pipelines.website.export_hosts import (
     ExportAddress,
@@ -43,9 +45,8 @@ MAX_ADDRESSES = 3
 REDIRECTS = (301, 302, 303, 307, 308)
 TRY_AGAIN = (408, 425, 429)
 """Answers below 500 that may be others later."""
+LATE = "a document was not complete within the time for one"
 _LOGGERS = tuple(map(logging.getLogger, ("urllib3.connection", "urllib3.response", "urllib3.util.retry")))
-
-Resolve = Callable[[str, int], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -63,19 +64,15 @@ class Login:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one document may cost: bytes, seconds in all, seconds to connect and without a byte, redirects."""
+    """What one document may cost: bytes, seconds in all, to find the host's addresses, to connect and without a byte,
+    redirects."""
 
     bytes: int = 1 << 30
     seconds: float = 600
+    resolve_seconds: float = 5
     connect_seconds: float = 10
     idle_seconds: float = 30
     redirects: int = 3
-
-
-def resolve(host: str, port: int) -> list[str]:
-    """Return the addresses of a host, as the system's resolver orders them. Raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
 @dataclass(frozen=True)
@@ -117,7 +114,7 @@ class Fetcher:
     @contextmanager
     def _connected(self, address: ExportAddress, host: ExportHost, deadline: float) -> Iterator[HTTPConnection]:
         """Yield a connection to a checked address that ends at the deadline, whatever is going on then."""
-        plain = self._connect(address, self._addresses(address, host))
+        plain = self._connect(address, self._addresses(address, host, deadline), deadline)
         with closing(plain), _shut_at(plain, deadline, address):
             plain.settimeout(self.limits.idle_seconds)
             connection = HTTPConnection(address.host, address.port, timeout=self.limits.idle_seconds)
@@ -128,11 +125,15 @@ class Fetcher:
                     connection.sock = plain
                 yield connection
 
-    def _addresses(self, address: ExportAddress, host: ExportHost) -> Sequence[str]:
+    def _addresses(self, address: ExportAddress, host: ExportHost, deadline: float) -> Sequence[str]:
+        seconds = min(self.limits.resolve_seconds, deadline - time.monotonic())
         try:
-            found = self.resolve(address.host, address.port)
+            found = resolve_within(seconds, address.host, address.port, self.resolve)
         except (OSError, UnicodeError):
             raise _away(address, "the host has no address now") from None
+        if found is None:
+            why = f"its name was not resolved within {max(seconds, 0):.3g} s; look at this machine's resolver (DNS)"
+            raise _away(address, why)
         wrong = [one for one in found if not is_allowed(one, host)]
         if wrong:
             allowed = f"in {host.network}" if host.network else "public"
@@ -141,11 +142,14 @@ class Fetcher:
             raise _away(address, "the host has no address now")
         return found[:MAX_ADDRESSES]
 
-    def _connect(self, address: ExportAddress, addresses: Sequence[str]) -> socket.socket:
+    def _connect(self, address: ExportAddress, addresses: Sequence[str], deadline: float) -> socket.socket:
         for one in addresses:
+            seconds = min(self.limits.connect_seconds, deadline - time.monotonic())
+            if seconds <= 0:
+                raise _away(address, LATE)
             with suppress(OSError):
                 # a numeric address: nothing is resolved again
-                return socket.create_connection((one, address.port), self.limits.connect_seconds)
+                return socket.create_connection((one, address.port), seconds)
         raise _away(address, f"no connection within {self.limits.connect_seconds:g} s")
 
 
@@ -225,7 +229,7 @@ def _shut_at(connected: socket.socket, deadline: float, address: ExportAddress) 
     timer = threading.Timer(max(deadline - time.monotonic(), 0), shut)
     timer.daemon = True
     timer.start()
-    late = _away(address, "a document was not complete within the time for one")
+    late = _away(address, LATE)
     try:
         yield
         if over.is_set():

@@ -6,7 +6,7 @@ refused as a whole: half a catalogue, or prices in cents that were in euros, wou
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import duckdb
 
@@ -17,6 +17,7 @@ from personalization_pipelines.content.report import GateRow
 from personalization_pipelines.content.versions import VersionedTable
 from personalization_pipelines.errors import QualityGateFailed
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.values import ItemQuality
 
 SHOWN = 5
 ADVICE = "nothing was changed. If that is right, force it (--force), or change the limit"
@@ -83,10 +84,14 @@ def judge_items(
 def require(website: Website, gates: Iterable[GateRow], advice: str = ADVICE) -> None:
     """Raise QualityGateFailed with a line for every broken rule, and what to do; nothing was stored by then."""
     broken = [gate for gate in gates if not gate.ok]
-    if not broken:
-        return
+    if broken:
+        raise gate_failure(website, broken, advice)
+
+
+def gate_failure(website: Website, broken: Sequence[GateRow], advice: str = ADVICE) -> QualityGateFailed:
+    """Return the failure of broken rules: a line for each, and what to do."""
     lines = [f"{gate.sentence} ({gate.key} of website {website.name})" for gate in broken]
-    raise QualityGateFailed("\n".join(lines) + f"; {advice}", [gate.cells for gate in broken])
+    return QualityGateFailed("\n".join(lines) + f"; {advice}", [gate.cells for gate in broken])
 
 
 def _drop(website: Website, changes: Changes) -> GateRow:
@@ -135,24 +140,37 @@ def _cardinality(website: Website, rules: Mapping, changes: Changes, before: Ver
         names = keys[0][2] if keys else 0
         few = names <= limits.max_attributes
         values = _many_values(connection, text, limits.max_values) if few else []
+    shown = tuple(f"{key} (item {one})" for key, one, _ in keys[:SHOWN])
+    examples = tuple(f"{key} {value} (item {one})" for key, _, value, one in values[:SHOWN])
     return [
-        GateRow(
-            "attributes",
-            f"at most {limits.max_attributes:,}",
-            f"{names:,} names of attributes",
-            few,
-            () if few else tuple(f"{key} (item {one})" for key, one, _ in keys[:SHOWN]),
-            "quality: items: max_attributes",
-        ),
-        GateRow(
-            "nominal values",
-            f"at most {limits.max_values:,} different ones an attribute",
-            ", ".join(f"{key} has {different:,}" for key, different, _, _ in values[:SHOWN]) or "no attribute has more",
-            not values,
-            tuple(f"{key} {value} (item {one})" for key, _, value, one in values[:SHOWN]),
-            "quality: items: max_values; `text` of a mapping names attributes that are no nominal ones",
-        ),
+        attributes_gate(limits, names, () if few else shown),
+        values_gate(limits, {key: different for key, different, _, _ in values}, examples),
     ]
+
+
+def attributes_gate(limits: ItemQuality, names: int, shown: tuple[str, ...]) -> GateRow:
+    """Return the rule on names of attributes, of which the catalogue of after has so many."""
+    return GateRow(
+        "attributes",
+        f"at most {limits.max_attributes:,}",
+        f"{names:,} names of attributes",
+        names <= limits.max_attributes,
+        shown,
+        "quality: items: max_attributes",
+    )
+
+
+def values_gate(limits: ItemQuality, many: dict[str, int], shown: tuple[str, ...]) -> GateRow:
+    """Return the rule on nominal values; `many` are the attributes that have too many, and how many."""
+    return GateRow(
+        "nominal values",
+        f"at most {limits.max_values:,} different ones an attribute",
+        ", ".join(f"{key} has {different:,}" for key, different in list(many.items())[:SHOWN])
+        or "no attribute has more",
+        not many,
+        shown,
+        "quality: items: max_values; `text` of a mapping names attributes that are no nominal ones",
+    )
 
 
 def _many_values(connection: duckdb.DuckDBPyConnection, text: list[str], limit: int) -> list[tuple[str, int, str, str]]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,17 +33,25 @@ DOWNLOADS = ".download-"
 SECONDS_KEPT = 24 * 3600
 
 _DRIVERS = {"s3": "the extra `s3` (s3fs)", "gs": "the package `gcsfs`"}
-_CHANGED = ("ETag", "etag", "md5Hash", "generation", "LastModified", "last_modified", "mtime", "created")
-"""What drivers call the version of an object, or the time of its last change."""
+_CONTENT = ("ETag", "etag", "md5Hash", "generation")
+"""What drivers call the version of an object."""
+_TIMES = ("LastModified", "last_modified", "mtime", "created")
+"""What they call the time of its last change."""
+RECENT_SECONDS = 3.0
+"""After a change at a time in whole seconds there may be another one within the same."""
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One file of a store. `version` is another text whenever its bytes are others: an ETag, a generation or a time."""
+    """One file of a store. `version` is another text whenever its bytes are others: an ETag, a generation or a time.
+
+    Where the store says none of these, or a time so short ago that its bytes may change unseen, it is not `reliable`.
+    """
 
     address: str
     bytes: int
     version: str
+    reliable: bool = False
 
     def __str__(self) -> str:
         return self.address
@@ -60,6 +69,7 @@ def list_objects(pattern: str) -> list[StoredObject]:
     """
     store, protocol = _store(pattern)
     try:
+        store.invalidate_cache()  # a listing of a while ago would hide what has changed
         found = store.glob(pattern, detail=True)
     except FileNotFoundError:
         return []
@@ -115,11 +125,26 @@ def _store(address: str) -> tuple[Any, str]:
 
 def _stored(protocol: str, found: dict[str, Any]) -> StoredObject:
     name = str(found["name"])
-    changed = {key: str(found[key]) for key in _CHANGED if found.get(key) is not None}
+    changed = {key: str(found[key]) for key in (*_CONTENT, *_TIMES) if found.get(key) is not None}
     version = hashlib.sha256(repr(sorted(changed.items())).encode()).hexdigest()[:16]
     name = name.removeprefix("/") if protocol == "memory" else name
     address = name if is_address(name) else f"{protocol}://{name}"
-    return StoredObject(address, int(found.get("size") or 0), version)
+    return StoredObject(address, int(found.get("size") or 0), version, _is_reliable(found))
+
+
+def _is_reliable(found: dict[str, Any]) -> bool:
+    """Say whether the object's bytes are surely the same as long as what the store says of it is."""
+    if any(found.get(name) for name in _CONTENT):
+        return True
+    times = [seconds for name in _TIMES if (seconds := _seconds(found.get(name))) is not None]
+    return bool(times) and (max(times) % 1 > 0 or max(times) < time.time() - RECENT_SECONDS)
+
+
+def _seconds(moment: object) -> float | None:
+    """Return a time as seconds since 1970, None of what is none."""
+    if isinstance(moment, datetime):
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return float(moment) if isinstance(moment, (int, float)) else None
 
 
 def _download(one: StoredObject, path: Path) -> None:

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from personalization_pipelines.content.import_events import import_events
 from personalization_pipelines.content.read_files import expand_files
+from personalization_pipelines.content.source_imports import refresh_events
 from personalization_pipelines.erasure.applying import apply_tombstones
 from personalization_pipelines.errors import LiveStoreUnavailable
 from personalization_pipelines.events.lake import ingest, lake_fingerprint, remove_ingested_segments
@@ -36,8 +36,7 @@ def build_assets(website: Website) -> list[dg.AssetsDefinition]:
         with step("events"):
             erased = apply_tombstones(home, website)
             for source in website.events.sources:
-                files = expand_files(home, source.files)
-                import_events(home, website, files, mapping=source.mapping, format=source.format)
+                refresh_events(home, website, source, expand_files(home, source.files))
             report = ingest(home, website)
             lake = lake_fingerprint(home, website)
             forgotten = _forget_segments(home)

@@ -19,6 +19,7 @@ from personalization_pipelines.graph.parts import (
 )
 from personalization_pipelines.graph.plots import metric_over_builds, popularity_curve
 from personalization_pipelines.models.artifact import load_model, read_head
+from personalization_pipelines.models.named_items import TABLE
 from personalization_pipelines.models.registry import learner
 from personalization_pipelines.models.training import ModelReport, metrics_history, quality_drop, train
 from personalization_pipelines.website import Website
@@ -41,7 +42,7 @@ def _asset(website: Website, name: str) -> dg.AssetsDefinition:
         {"python", model.type},
         max(website.freshness.models, model.build.interval * 1.5),
         key=key(website, "models", name),
-        deps=[key(website, "features", table) for table in learner(model, website).features],
+        deps=[key(website, "features", table) for table in dict.fromkeys((*learner(model, website).features, TABLE))],
         description=f"{type(model).__doc__}\n\nBuilt {model.build.text}.",
         automation_condition=on_schedule(model.build.cron, website.time_zone),
         check_specs=[blocking_check(key(website, "models", name), "not_worse", NOT_WORSE)],

@@ -23,8 +23,9 @@ from personalization_pipelines.build import Build
 from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.features.stored import StoredTable
 from personalization_pipelines.models.base import ItemIndex
-from personalization_pipelines.models.editorial import blacklisted
+from personalization_pipelines.models.editorial import marked
 from personalization_pipelines.models.latest import Latest
+from personalization_pipelines.models.named_items import banned_items, moved_items
 from personalization_pipelines.models.training_data import (
     EVENT_NAMES,
     FIRST,
@@ -52,6 +53,7 @@ def read_training_data(build: Build, events: Sequence[str], schedule: BuildSched
     """
     items = _items.get(_state(build, "items"), lambda: _read_items(build))
     found, visitors = _entries(build, events, items)
+    website, moved = build.website, moved_items(build.features)
     return TrainingData(
         index=items.index,
         interactions=found,
@@ -60,12 +62,13 @@ def read_training_data(build: Build, events: Sequence[str], schedule: BuildSched
         day_start=_microseconds(datetime.combine(build.day, datetime.min.time(), build.website.zone)),
         hour=_microseconds(build.as_of.replace(minute=0, second=0, microsecond=0)),
         life=max(schedule.interval, build.website.freshness.models) // _MICROSECOND,
-        blacklisted=blacklisted(build.website, items.index),
+        blacklisted=marked(banned_items(website.models.values(), website, moved), items.index),
         valid_from=items.valid_from,
         valid_to=items.valid_to,
         added=items.added,
         categories=_categories_of(build, items) if events else Categories(),
-        weights=build.website.event_weights,
+        weights=website.event_weights,
+        moved=moved,
     )
 
 

@@ -20,10 +20,11 @@ from personalization_pipelines.models.base import Learned
 from personalization_pipelines.models.evaluation import evaluate, evaluation_fingerprint, questions, target_event
 from personalization_pipelines.models.learner import Learner
 from personalization_pipelines.models.metrics import Drop, metric_drop
+from personalization_pipelines.models.named_items import banned_items, moved_items
 from personalization_pipelines.models.read_features import feature_fingerprint, read_training_data
 from personalization_pipelines.models.registry import learner
 from personalization_pipelines.models.training_data import TrainingData
-from personalization_pipelines.website.models import AnyModel, Blacklist, Learning
+from personalization_pipelines.website.models import AnyModel, Learning
 
 HISTORY = "evaluations.jsonl"
 KEPT_EVALUATIONS = 400
@@ -118,11 +119,11 @@ def _fingerprint(build: Build, model: AnyModel, learns: Learner) -> str:
     return fingerprint(
         code=learns.version,
         model=model.model_dump(mode="json"),
-        blacklist=[item for each in website.models.values() if isinstance(each, Blacklist) for item in each.items],
         weights=dict(website.event_weights),
         zone=website.time_zone,
         freshness=website.freshness.models,
         features={name: feature_fingerprint(build, name) for name in learns.features},
+        blacklist=sorted(banned_items(website.models.values(), website, moved_items(build.features))),
         as_of=f"{build.as_of:%Y-%m-%dT%H}" if learns.hourly else build.day.isoformat(),
     )
 

@@ -107,7 +107,8 @@ class TrainingData:
 
     `day` starts at `day_start`; `hour` is the start of the build's hour, for models that look closer. A model
     serves for `life` after its day. `valid_from`, `valid_to` (FIRST and LAST where open) and `added` (when the
-    item became new; FIRST if unknown) have an entry a row. `weights` are the website's event weights.
+    item became new; FIRST if unknown) have an entry a row. `weights` are the website's event weights, `moved` the
+    new item (type, id) of each that was transferred.
     """
 
     index: ItemIndex
@@ -123,6 +124,7 @@ class TrainingData:
     added: NDArray[np.int64]
     categories: Categories = field(default_factory=Categories)
     weights: Mapping[str, float] = field(default_factory=dict)
+    moved: Mapping[tuple[int, str], tuple[int, str]] = field(default_factory=dict)
 
     @cached_property
     def allowed(self) -> NDArray[np.bool_]:

@@ -12,6 +12,7 @@ from personalization_pipelines.build import Build
 from personalization_pipelines.errors import PermanentError
 from personalization_pipelines.models.artifact import ModelArtifact, current_build, load_model
 from personalization_pipelines.models.base import Lists, Neighbours, Ranking
+from personalization_pipelines.models.named_items import banned_items, moved_items
 from personalization_pipelines.scenarios.arrays import Texts, check_range
 from personalization_pipelines.scenarios.features_read import ItemTable
 from personalization_pipelines.scenarios.plan import Plan
@@ -58,10 +59,8 @@ def read_model(build: Build, plan: Plan, name: str, build_id: str, items: ItemTa
 
 
 def blacklisted(build: Build) -> frozenset[tuple[int, str]]:
-    """Return type and id of every item on one of the website's blacklists."""
-    website = build.website
-    lists = [model for model in website.models.values() if isinstance(model, Blacklist)]
-    return frozenset((item.type, website.item_id(str(item.id))) for one in lists for item in one.items)
+    """Return type and id of every item on one of the website's blacklists, and of what they were transferred to."""
+    return banned_items(build.website.models.values(), build.website, moved_items(build.features))
 
 
 def _row_mapping(artifact: ModelArtifact, items: ItemTable) -> NDArray[np.int32] | None:

@@ -7,6 +7,8 @@ import io
 import logging
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -21,9 +23,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from personalization_pipelines.content import fetch_export
 from personalization_pipelines.content.fetch_export import Fetcher, Limits, Login
 from personalization_pipelines.content.public_addresses import is_public
+from personalization_pipelines.content.resolving import LOOK_UPS, resolve, resolve_within
 from personalization_pipelines.errors import ExportUnavailable, ImportRefused, PersonalizationError
 from personalization_pipelines.website.export_hosts import parse_export_address, parse_export_host
 from tests.content.cms import Answer, Cms, answer, endless, redirect, silent, trickle
@@ -99,7 +101,7 @@ def loopback_attempts(port: int) -> Iterator[tuple[str, str, Callable[[str, int]
         "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:0:0:1]", "①②⑦.⓪.⓪.①", "127。0。0。1", "%31%32%37.0.0.1",
         "127.0.0.1%00", "ip6-localhost", "[::1%25lo]", "127.255.255.254",
     )  # fmt: skip
-    real = fetch_export.resolve
+    real = resolve
     for scheme in ("http", "https"):
         for spelling in spellings:
             yield f"{scheme}://{spelling}:{port}/a", "cms.example.org", real
@@ -129,10 +131,10 @@ def loopback_attempts(port: int) -> Iterator[tuple[str, str, Callable[[str, int]
 def try_loopback(canary: Cms) -> int:
     """Try every way to a canary on this machine; return how many there were. None may be taken."""
     tried = 0
-    for text, entry, resolve in loopback_attempts(canary.port):
+    for text, entry, by in loopback_attempts(canary.port):
         tried += 1
         with pytest.raises((ImportRefused, ValueError)):
-            fetcher(entry, resolve=resolve).fetch(parse_export_address(text), LOGIN, io.BytesIO())
+            fetcher(entry, resolve=by).fetch(parse_export_address(text), LOGIN, io.BytesIO())
     return tried
 
 
@@ -265,6 +267,76 @@ def test_a_host_that_is_away_is_said_so() -> None:
         fetcher("cms.example.org", resolve=nowhere).fetch(
             parse_export_address("https://cms.example.org/a"), None, io.BytesIO()
         )
+
+
+@pytest.fixture
+def silent_resolver() -> Iterator[Callable[[str, int], list[str]]]:
+    """A resolver that asks a server which takes every question and answers none; it is free when the server goes."""
+    asked: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+
+        def ask(host: str, port: int) -> list[str]:
+            with socket.create_connection(server.getsockname()) as connection:
+                asked.append(connection)
+                connection.sendall(host.encode())
+                return [connection.recv(100).decode()]
+
+        yield ask
+        for one in asked:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+    wait_for_look_ups()
+
+
+def wait_for_look_ups() -> None:
+    for thread in [one for one in threading.enumerate() if one.name.startswith("look-up of ")]:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_a_resolver_that_hangs_holds_a_fetch_for_its_own_few_seconds(
+    silent_resolver: Callable[[str, int], list[str]],
+) -> None:
+    limits = replace(SMALL, resolve_seconds=0.3)
+    hanging = fetcher("cms.example.org", "http://127.0.0.1:1", limits=limits, resolve=silent_resolver)
+    address, began = parse_export_address("https://cms.example.org/a?token=Canary-Token-1"), time.monotonic()
+    said = r"cms\.example\.org: its name was not resolved within 0\.3 s; look at this machine's resolver"
+    with pytest.raises(ExportUnavailable, match=said) as error:
+        hanging.fetch(address, LOGIN, io.BytesIO())
+    assert 0.3 <= time.monotonic() - began < 5
+    assert error.value.away == "cms.example.org" and "Canary" not in str(error.value)
+    with Cms({"/a": PLAIN}) as cms:
+        assert fetch(cms, "/a") == b"{}", "what hangs holds up no other look-up"
+
+
+def test_resolving_is_within_the_time_for_one_document(silent_resolver: Callable[[str, int], list[str]]) -> None:
+    hanging = fetcher("cms.example.org", limits=replace(SMALL, seconds=0.2), resolve=silent_resolver)
+    began = time.monotonic()
+    with pytest.raises(ExportUnavailable, match=r"not resolved within 0\.2 s"):
+        hanging.fetch(parse_export_address("https://cms.example.org/a"), None, io.BytesIO())
+    assert time.monotonic() - began < Limits().resolve_seconds
+
+
+def test_look_ups_that_hang_are_never_more_than_a_few(silent_resolver: Callable[[str, int], list[str]]) -> None:
+    hanging = fetcher("cms.example.org", limits=replace(SMALL, resolve_seconds=0.02), resolve=silent_resolver)
+    for _ in range(LOOK_UPS + 5):
+        with pytest.raises(ExportUnavailable, match="not resolved"):
+            hanging.fetch(parse_export_address("https://cms.example.org/a"), None, io.BytesIO())
+    assert sum(one.name.startswith("look-up of ") for one in threading.enumerate()) == LOOK_UPS
+
+
+def test_after_look_ups_that_hung_others_are_answered_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, Cms({"/a": PLAIN}) as cms:
+        for _ in range(LOOK_UPS):
+
+            def hang(host: str, port: int) -> list[str]:
+                with socket.create_connection(server.getsockname()) as connection:
+                    connection.settimeout(1)
+                    return [connection.recv(100).decode()]
+
+            assert resolve_within(0.01, "cms.example.org", 443, hang) is None
+        wait_for_look_ups()
+        assert fetch(cms, "/a") == b"{}"
 
 
 def memory(what: str) -> float:

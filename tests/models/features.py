@@ -21,6 +21,10 @@ _ITEMS = pa.schema(
      "first_seen": pa.timestamp("us")}
 )  # fmt: skip
 _CATEGORIES = pa.schema({"item_type": pa.int32(), "item": pa.string(), "category": pa.string()})
+_TRANSFERS = pa.schema(
+    {"source_type": pa.int32(), "source": pa.string(), "target_type": pa.int32(), "target": pa.string(),
+     "steps": pa.int32()}
+)  # fmt: skip
 _DAYS = pa.schema(
     {"event": pa.string(), "visitor": pa.string(), "item_type": pa.int32(), "item": pa.string(), "day": pa.date32(),
      "quantity": pa.int64(), "events": pa.int64(), "last_time": pa.timestamp("us")}
@@ -35,6 +39,7 @@ def write_features(
     validity: dict[str, tuple[datetime | None, datetime | None]] | None = None,
     first_seen: dict[str, datetime] | None = None,
     categories: dict[str, Sequence[str]] | None = None,
+    moved: dict[str, str] | None = None,
 ) -> None:
     """Write the tables that models read; all items are of type 1. Categories are given with their ancestors."""
     did = list(did)
@@ -50,6 +55,11 @@ def write_features(
     paths = sorted((item, path) for item, own in (categories or {}).items() for path in own)
     rows = [{"item_type": 1, "item": item, "category": path} for item, path in paths]
     _write(build.features, "item_categories", pa.Table.from_pylist(rows, _CATEGORIES))
+    rows = [
+        {"source_type": 1, "source": old, "target_type": 1, "target": new, "steps": 1}
+        for old, new in sorted((moved or {}).items())
+    ]
+    _write(build.features, "item_transfers", pa.Table.from_pylist(rows, _TRANSFERS))
     _write(build.features, "visitor_item_days", pa.Table.from_pylist(_days(did), _DAYS))
 
 

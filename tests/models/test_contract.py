@@ -185,6 +185,19 @@ def test_editorial_keeps_its_order_and_counts_what_is_unknown() -> None:
     assert learned.counts == {"unknown": 1}
 
 
+def test_an_editorial_item_that_was_transferred_stands_for_its_new_one_in_its_place() -> None:
+    moved = {(1, "104"): (1, item(7)), (1, "999"): (1, item(9)), (1, "101"): (1, "nowhere")}
+    learned = learn("editorial", replace(data_of([]), moved=moved))
+    assert lists_of(learned).rows.tolist() == [7, 9]
+    assert learned.counts == {"unknown": 1}, "the new item may come later"
+
+
+def test_a_blacklisted_item_that_was_transferred_is_out_by_its_old_and_its_new_id() -> None:
+    learned = learn("blacklist", replace(data_of([]), moved={(1, "103"): (1, item(7)), (1, "101"): (1, "nowhere")}))
+    assert sorted(lists_of(learned).rows.tolist()) == [1, 3, 7]
+    assert learned.counts == {"unknown": 1}
+
+
 def test_recently_added_are_newest_first_within_the_age() -> None:
     data = data_of([])
     learned = learn("recently_added", replace(data, added=data.added + np.where(np.arange(SIZE) == 9, FIRST // 2, 0)))

@@ -62,6 +62,35 @@ def test_a_rebuild_as_of_the_same_moment_gives_the_same_bytes(build: Build) -> N
         assert contents(one) == contents(other)
 
 
+def test_a_transfer_of_a_blacklisted_item_bans_its_new_one_in_every_model(home: Home) -> None:
+    models = {
+        "top": {"type": "popularity", "event": "buy"},
+        "picks": {"type": "editorial", "items": [{"id": 777}, {"id": 103}, {"id": 666}]},
+        "never": {"type": "blacklist", "items": [{"id": 666}]},
+    }
+    build = Build(home, make_website(models=models, scenarios={}), AS_OF)
+    items = [str(number) for number in range(100, 220)]
+    write_features(build, weeks_of_shopping(), items=items)
+    before = train(build, "top")
+    write_features(build, weeks_of_shopping(), items=items, moved={"666": "101", "777": "102"})
+    after = train(build, "top")
+    assert not after.unchanged
+    assert "101" in items_in(build, before.build_id) and "101" not in items_in(build, after.build_id)
+    train(build, "picks")
+    picks = load_model(build.models / "picks")
+    assert picks.ranking is not None
+    assert [picks.items[row] for row in picks.ranking.lists.of(0)[0]] == ["102", "103"]
+    assert train(build, "picks").unchanged
+    write_features(build, weeks_of_shopping(), items=items, moved={"666": "103", "777": "104"})
+    assert not train(build, "picks").unchanged
+
+
+def items_in(build: Build, build_id: str) -> set[str]:
+    made = load_model(build.models / "top" / build_id)
+    assert made.ranking is not None
+    return {made.items[row] for row in made.ranking.lists.rows.tolist()}
+
+
 def test_metrics_say_that_neighbours_beat_popularity_where_taste_is_visible(build: Build) -> None:
     report = train(build, "for_you")
     assert report.metrics["HR@10"] > report.floor_metrics["HR@10"]

@@ -21,7 +21,15 @@ from personalization_pipelines.scenarios.publication import current, listing, pu
 from personalization_pipelines.scenarios.published import EVENTS, Publication
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
-from tests.scenarios.built import HISTORY_SCHEMA, LEARNED_SCHEMA, at, write_features, write_model, write_table
+from tests.scenarios.built import (
+    HISTORY_SCHEMA,
+    LEARNED_SCHEMA,
+    TRANSFERS_SCHEMA,
+    at,
+    write_features,
+    write_model,
+    write_table,
+)
 from tests.scenarios.publishing import Item, directory_digest, neighbours, ranking, visitor
 
 ITEMS = [
@@ -143,6 +151,14 @@ def test_publishing_the_same_again_changes_nothing(build: Build) -> None:
     again = publish(build)
     assert (again.id, again.unchanged, again.switched) == (first.id, True, False)
     assert {path: path.stat().st_mtime_ns for path in first.directory.iterdir()} == before
+
+
+def test_what_a_blacklisted_item_was_transferred_to_is_not_allowed_and_the_old_one_neither(build: Build) -> None:
+    rows = [{"source_type": 1, "source": "666", "target_type": 1, "target": "20", "steps": 1}]
+    write_table(build.features / "item_transfers.parquet", pa.Table.from_pylist(rows, TRANSFERS_SCHEMA))
+    items = Publication.open(publish(build).directory).items
+    banned = [(kind, item) for (kind, item), allowed in zip(PAIRS, items.allowed.tolist(), strict=True) if not allowed]
+    assert banned == [(1, "20"), (1, "666")]
 
 
 def test_any_other_input_gives_another_id(build: Build) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from personalization_pipelines.content.changes import apply_changes
 from personalization_pipelines.content.import_history import ImportRow, imports_directory, record_import
 from personalization_pipelines.content.imports import import_items
 from personalization_pipelines.errors import ImportRefused
@@ -73,6 +74,28 @@ def test_what_can_not_be_asked_for_is_400(shop: Installation, query: str) -> Non
     answer = get(shop, f"{URL}?{query}")
     assert answer.status_code == 400
     assert answer.json["detail"].startswith((query.split("=")[0], "limit"))
+
+
+def test_a_document_beyond_the_limits_of_attributes_is_listed_as_refused_with_its_items_to_download(
+    home: Home,
+) -> None:
+    limited = website(quality={"items": {"max_attributes": 1}})
+    shop = Installation(home, limited)
+    item = '<item id="{}" type="1"><attributes><attribute key="{}" value="x"/></attributes></item>'
+    for key in ("a", "b"):
+        body = f'<items version="1">{item.format(1, "a")}{item.format(2, key)}</items>'
+        answer = shop.client.post("/api/00001/item", data=body, headers=KEY, content_type="application/xml")
+        assert answer.status_code == 202
+    apply_changes(home, limited)
+    done, refused = listed(shop)
+    assert (done["error"], done["added"]) == ("", 2)
+    assert refused["transaction"] == answer.headers["X-Change"]
+    assert refused["error"].startswith("attributes: 2 names of attributes, at most 1; for example b (item 1/2)")
+    (gate,) = refused["gates"]
+    assert (gate["rule"], gate["ok"], gate["key"]) == ("attributes", False, "quality: items: max_attributes")
+    (row,) = csv.DictReader(io.StringIO(get(shop, refused["rejects_file"]).text))
+    assert row["value"] == "1/2: b"
+    shop.close()
 
 
 def test_only_who_has_the_key_reads_the_history(shop: Installation) -> None:
