@@ -25,6 +25,7 @@ from personalization_pipelines.scenarios.arrays import (
     check_range,
     check_starts,
 )
+from personalization_pipelines.scenarios.blake2b import digests
 from personalization_pipelines.scenarios.published_languages import Languages
 
 ITEMS = "items.bin"
@@ -46,12 +47,11 @@ def item_key(item_type: int, item: bytes) -> int:
 
 def item_keys(types: NDArray[np.int32], ids: Texts) -> NDArray[np.int64]:
     """Return the lookup keys of many items, as `item_key` does of each."""
-    prefixes = {kind: b"%d:" % kind for kind in set(types.tolist())}
-    digests = [
-        blake2b(prefixes[kind] + item, digest_size=8).digest()
-        for kind, item in zip(types.tolist(), ids.all_raw(), strict=True)
-    ]
-    return np.frombuffer(b"".join(digests), "<i8").astype(np.int64, copy=False)
+    keys = np.empty(len(types), np.int64)
+    changes = np.flatnonzero(types[1:] != types[:-1]) + 1
+    for start, end in pairwise([0, *changes.tolist(), len(types)]) if len(types) else ():
+        keys[start:end] = digests(b"%d:" % types[start], ids.starts[start : end + 1], ids.blob)
+    return keys
 
 
 def path_order(path: str) -> list[str]:
