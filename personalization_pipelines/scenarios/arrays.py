@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,24 @@ class Texts(Sequence[str]):
     def check(self, name: str, thorough: bool) -> None:
         """Raise CorruptData unless the starts fit the blob."""
         check_starts(name, self.starts, len(self.blob), thorough)
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """Many texts of which few differ: text `i` is `names[codes[i]]`. Every name is there once, and some text is it."""
+
+    codes: NDArray[np.int32]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Coded:
+        """Return the given texts in this form."""
+        places: dict[str, int] = {}
+        codes = (places.setdefault(text, len(places)) for text in texts)
+        return cls(np.fromiter(codes, np.int32, len(texts)), tuple(places))
+
+    def __len__(self) -> int:
+        return len(self.codes)
 
 
 def decode_json(what: object, text: bytes, kind: Any) -> Any:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.models.base import Lists, Neighbours, Ranking
-from personalization_pipelines.scenarios.arrays import Array, Texts
+from personalization_pipelines.scenarios.arrays import Array, Coded, Texts
 from personalization_pipelines.scenarios.plan import Plan, PlanModel
 from personalization_pipelines.scenarios.published_items import item_keys, path_order
 from personalization_pipelines.scenarios.published_models import ModelEntry, relevance
@@ -44,7 +44,7 @@ def item_arrays(
     valid_to: NDArray[np.int64],
     allowed: NDArray[np.bool_],
     path_starts: NDArray[np.int64],
-    paths: Sequence[str],
+    paths: Coded,
     attributes: Texts,
 ) -> tuple[Arrays, tuple[str, ...]]:
     """Return the arrays of `items.bin` and the categories.
@@ -52,7 +52,7 @@ def item_arrays(
     All columns have one element a row, rows in order of type and id; `paths[path_starts[row]:path_starts[row + 1]]`
     are a row's own categories; `attributes` are JSON objects. Raises CorruptData where an item is there twice.
     """
-    categories = all_categories(paths)
+    categories = all_categories(paths.names)
     starts, codes = _own_codes(path_starts, paths, categories)
     keys = item_keys(types, ids)
     order = np.argsort(keys, kind="stable")
@@ -176,19 +176,21 @@ def _list_arrays(name: str, lists: Lists) -> Arrays:
 
 
 def _own_codes(
-    starts: NDArray[np.int64], paths: Sequence[str], categories: tuple[str, ...]
+    starts: NDArray[np.int64], paths: Coded, categories: tuple[str, ...]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Return starts and codes of each row's categories, in path order and each once."""
     position = {path: code for code, path in enumerate(categories)}
-    written = {path: position.get("/" + path.strip("/"), -1) for path in set(paths)}
-    codes = np.fromiter(map(written.__getitem__, paths), np.int64, len(paths))
-    rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    pairs = np.sort(rows[codes >= 0] * max(len(categories), 1) + codes[codes >= 0])
-    pairs = pairs[np.diff(pairs, prepend=-1) > 0]  # as np.unique, which hashes: ten times the time
-    counts = np.bincount(pairs // max(len(categories), 1), minlength=len(starts) - 1)
+    written = np.array([position.get("/" + path.strip("/"), -1) for path in paths.names], np.int64)
+    codes = written[paths.codes]
+    pairs = np.repeat(np.arange(len(starts) - 1), np.diff(starts)) * max(len(categories), 1) + codes
+    pairs = pairs if bool((written >= 0).all()) else pairs[codes >= 0]
+    if bool((np.diff(pairs) <= 0).any()):
+        pairs = np.sort(pairs)
+        pairs = pairs[np.diff(pairs, prepend=-1) > 0]  # as np.unique, which hashes: ten times the time
+    rows, codes = np.divmod(pairs, max(len(categories), 1))
     new_starts = np.zeros(len(starts), np.int64)
-    np.cumsum(counts, out=new_starts[1:])
-    return new_starts, (pairs % max(len(categories), 1)).astype(np.int32)
+    np.cumsum(np.bincount(rows, minlength=len(starts) - 1), out=new_starts[1:])
+    return new_starts, codes.astype(np.int32)
 
 
 def _refuse_twins(types: NDArray[np.int32], ids: Texts, keys: NDArray[np.int64], order: NDArray[np.intp]) -> None:
