@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 from personalization_pipelines.scenarios.arrays import Coded, Texts
 
 Item = tuple[int, str]
-Batch = TypeVar("Batch")
 
 
 def integers(values: Any, missing: int) -> NDArray[np.int64]:
@@ -123,12 +121,3 @@ def rows_of(types: NDArray[np.int32], ids: Texts, wanted: Collection[Item]) -> I
         item = int(types[row]), ids[row]
         if item in wanted:
             yield row, item
-
-
-def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Yield the same; the next one is read in a thread while its reader is busy with the one before."""
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = thread.submit(next, batches, None)
-            yield batch

@@ -19,7 +19,6 @@ from personalization_pipelines.scenarios.columns import (
     CodedParts,
     NumberParts,
     TextParts,
-    ahead,
     coded,
     integers,
     joined,
@@ -75,7 +74,7 @@ def read_items(features: Path, currency: str, blacklist: frozenset[tuple[int, st
     `blacklist` (type, id) are kept but not allowed. Raises CorruptData where the table is not what it says.
     """
     parts = _ItemParts(currency)
-    for batch in ahead(_batches(features, "items", _ITEM_COLUMNS, _ITEM_BATCH)):
+    for batch in _batches(features, "items", _ITEM_COLUMNS, _ITEM_BATCH):
         parts.add(batch)
     types, ids = parts.types.whole(), parts.ids.whole()
     learned = _table(features, "learned_categories", learned_paths.COLUMNS).to_pylist()

@@ -55,7 +55,7 @@ def item_arrays(
     categories = all_categories(paths.names)
     starts, codes = _own_codes(path_starts, paths, categories)
     keys = item_keys(types, ids)
-    order = np.argsort(keys, kind="stable")
+    order = _stable_order(keys)
     _refuse_twins(types, ids, keys, order)
     arrays: Arrays = {
         "keys": keys[order],
@@ -180,20 +180,40 @@ def _own_codes(
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Return starts and codes of each row's categories, in path order and each once."""
     position = {path: code for code, path in enumerate(categories)}
-    written = np.array([position.get("/" + path.strip("/"), -1) for path in paths.names], np.int64)
+    written = np.array([position.get("/" + path.strip("/"), -1) for path in paths.names], np.int32)
     codes = written[paths.codes]
-    pairs = np.repeat(np.arange(len(starts) - 1), np.diff(starts)) * max(len(categories), 1) + codes
-    pairs = pairs if bool((written >= 0).all()) else pairs[codes >= 0]
-    if bool((np.diff(pairs) <= 0).any()):
-        pairs = np.sort(pairs)
-        pairs = pairs[np.diff(pairs, prepend=-1) > 0]  # as np.unique, which hashes: ten times the time
-    rows, codes = np.divmod(pairs, max(len(categories), 1))
-    new_starts = np.zeros(len(starts), np.int64)
-    np.cumsum(np.bincount(rows, minlength=len(starts) - 1), out=new_starts[1:])
-    return new_starts, codes.astype(np.int32)
+    rises = np.diff(codes) > 0
+    rises[starts[(starts > 0) & (starts < len(codes))] - 1] = True  # where the next row begins
+    if bool(rises.all()) and bool((written >= 0).all()):
+        return starts, codes
+    return _sorted_codes(np.diff(starts), codes, max(len(categories), 1))
 
 
-def _refuse_twins(types: NDArray[np.int32], ids: Texts, keys: NDArray[np.int64], order: NDArray[np.intp]) -> None:
+def _sorted_codes(
+    lengths: NDArray[np.int64], codes: NDArray[np.int32], below: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return starts and codes of lists of these lengths, each sorted, without what is negative or there before."""
+    pairs = np.repeat(np.arange(len(lengths)), lengths) * below + codes
+    pairs = np.sort(pairs[codes >= 0])
+    pairs = pairs[np.diff(pairs, prepend=-1) > 0]  # as np.unique, which hashes: ten times the time
+    starts = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(np.bincount(pairs // below, minlength=len(lengths)), out=starts[1:])
+    return starts, (pairs % below).astype(np.int32)
+
+
+def _stable_order(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return what `np.argsort(keys, kind="stable")` does, in a fifth of the time where the keys are hashes.
+
+    Sorting numbers is that much faster than sorting places. The upper bits of a key, with the row in place of the
+    lower ones, are in the keys' order unless two keys differ in the lower bits alone, and equal keys are in row order.
+    """
+    rows = (1 << len(keys).bit_length()) - 1
+    order = np.sort((keys & ~rows) | np.arange(len(keys))) & rows
+    found = keys[order]
+    return order if bool((found[1:] >= found[:-1]).all()) else np.argsort(keys, kind="stable")
+
+
+def _refuse_twins(types: NDArray[np.int32], ids: Texts, keys: NDArray[np.int64], order: NDArray[np.int64]) -> None:
     sorted_keys = keys[order]
     for place in np.flatnonzero(sorted_keys[1:] == sorted_keys[:-1]):
         one, two = int(order[place]), int(order[place + 1])
