@@ -26,6 +26,7 @@ from personalization_pipelines.errors import CorruptData
 ALIGNMENT = 64
 CHECKED = 2_000_000
 _END = 65_536
+_AT_ONCE = 4096
 
 Array = NDArray[Any]
 Schema = Mapping[str, str]
@@ -74,9 +75,12 @@ class Texts(Sequence[str]):
         return self._blob[starts[row] : starts[row + 1]]
 
     def all_raw(self) -> Iterator[bytes]:
-        """Return the bytes of every text, in order."""
-        blob = self._blob.tobytes()
-        return (blob[start:end] for start, end in pairwise(self._starts.tolist()))
+        """Yield the bytes of every text, in order; only few are copied at a time."""
+        for first in range(0, len(self), _AT_ONCE):
+            places = self.starts[first : first + _AT_ONCE + 1]
+            copied = self.blob[places[0] : places[-1]].tobytes()
+            for start, end in pairwise((places - places[0]).tolist()):
+                yield copied[start:end]
 
     def check(self, name: str, thorough: bool) -> None:
         """Raise CorruptData unless the starts fit the blob."""
