@@ -8,7 +8,7 @@ file or a socket. What goes where says a `Grammar`; what it means, a subclass of
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import BinaryIO, Generic, NamedTuple, NoReturn, TypeVar
 from xml.parsers import expat
 
@@ -38,16 +38,22 @@ class Grammar(NamedTuple):
 
 
 class StrictReader(Generic[Record]):
-    """One document: where it is (`path`), what is being read, and the records that are complete (`ready`)."""
+    """One document: where it is (`path`), what is being read, and the records that are complete (`ready`).
 
-    def __init__(self, grammar: Grammar) -> None:
+    A document has far more elements than records, so what is done for each of them is done here in few calls.
+    """
+
+    def __init__(self, grammar: Grammar, begins: Collection[str] | None = None) -> None:
+        """`begins` are the elements that `begin` is to be told of, None: all."""
         self.grammar = grammar
+        self._begins = frozenset(grammar.children[""]).union(*grammar.children.values()) if begins is None else begins
         self.path: list[str] = [""]
         self.text: list[str] = []
         self.given: dict[str, str] = {}
         self.count = 0
         self.ready: list[Record] = []
         self._silent = frozenset(grammar.children) | grammar.empty
+        self._blank = self._silent - grammar.empty
         self.parser = expat.ParserCreate(namespace_separator=" ")
         self.parser.buffer_text = True
         self.parser.XmlDeclHandler = self._declared
@@ -117,21 +123,24 @@ class StrictReader(Generic[Record]):
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if self.text:
-            self._check_text("".join(self.text))
-            self.text.clear()
-        expected = self.grammar.children.get(self.path[-1], ())
-        if name not in expected:
-            inside = ", ".join(f"<{one}>" for one in expected) or "text only"
-            self.refuse(f"element {name[:40]!r} is not expected here; expected {inside}")
+            self._end_text()
+        if name not in self.grammar.children.get(self.path[-1], ()):
+            self._refuse_element(name)
         self.path.append(name)
-        self.given = {key: text for key, text in attributes.items() if " " not in key or not _is_hint(key)}
-        self._check_attributes(name)
-        self.begin(name)
+        self.given = attributes
+        if tuple(attributes) != self.grammar.required.get(name, ()):
+            self.given = {key: text for key, text in attributes.items() if " " not in key or not _is_hint(key)}
+            self._check_attributes(name)
+        if name in self._begins:
+            self.begin(name)
+
+    def _refuse_element(self, name: str) -> NoReturn:
+        expected = self.grammar.children.get(self.path[-1], ())
+        inside = ", ".join(f"<{one}>" for one in expected) or "text only"
+        self.refuse(f"element {name[:40]!r} is not expected here; expected {inside}")
 
     def _check_attributes(self, name: str) -> None:
         required, optional = self.grammar.required.get(name, ()), self.grammar.optional.get(name, ())
-        if tuple(self.given) == required:
-            return
         for key in self.given:
             if key not in required and key not in optional:
                 known = ", ".join((*required, *optional)) or "none"
@@ -139,6 +148,14 @@ class StrictReader(Generic[Record]):
         for key in required:
             if key not in self.given:
                 self.refuse(f"attribute {key!r} is missing")
+
+    def _end_text(self) -> str:
+        """Return the text so far, checked, and begin another; most texts are the blanks between two elements."""
+        text = "".join(self.text)
+        if self.path[-1] not in self._blank or text.strip(" \t\r\n"):
+            self._check_text(text)
+        self.text.clear()
+        return text
 
     def _check_so_far(self) -> None:
         """Look at the text that the bytes so far brought; blanks that mean nothing are dropped: they may be many."""
@@ -158,11 +175,7 @@ class StrictReader(Generic[Record]):
             self.refuse(f"more than {MAX_TEXT:,} characters")
 
     def _end(self, name: str) -> None:
-        text = "".join(self.text)
-        if text:
-            self._check_text(text)
-            self.text.clear()
-        self.end(name, text)
+        self.end(name, self._end_text() if self.text else "")
         self.path.pop()
 
 
