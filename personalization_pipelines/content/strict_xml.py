@@ -43,10 +43,12 @@ class StrictReader(Generic[Record]):
     A document has far more elements than records, so what is done for each of them is done here in few calls.
     """
 
-    def __init__(self, grammar: Grammar, begins: Collection[str] | None = None) -> None:
-        """`begins` are the elements that `begin` is to be told of, None: all."""
+    def __init__(self, grammar: Grammar, begins: Collection[str] = (), ends: Collection[str] = ()) -> None:
+        """`begins` and `ends` are the elements that `begin` and `end` are to be told of, all where they are empty."""
+        every = frozenset(grammar.children[""]).union(*grammar.children.values())
         self.grammar = grammar
-        self._begins = frozenset(grammar.children[""]).union(*grammar.children.values()) if begins is None else begins
+        self._children, self._required = grammar.children, grammar.required
+        self._begins, self._ends = frozenset(begins) or every, frozenset(ends) or every
         self.path: list[str] = [""]
         self.text: list[str] = []
         self.given: dict[str, str] = {}
@@ -122,13 +124,14 @@ class StrictReader(Generic[Record]):
         self.refuse("a DTD (<!DOCTYPE); documents with one are refused")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        path = self.path
         if self.text:
-            self._end_text()
-        if name not in self.grammar.children.get(self.path[-1], ()):
+            self._end_text(path[-1])
+        if name not in self._children.get(path[-1], ()):
             self._refuse_element(name)
-        self.path.append(name)
+        path.append(name)
         self.given = attributes
-        if tuple(attributes) != self.grammar.required.get(name, ()):
+        if tuple(attributes) != self._required.get(name, ()):
             self.given = {key: text for key, text in attributes.items() if " " not in key or not _is_hint(key)}
             self._check_attributes(name)
         if name in self._begins:
@@ -149,12 +152,12 @@ class StrictReader(Generic[Record]):
             if key not in self.given:
                 self.refuse(f"attribute {key!r} is missing")
 
-    def _end_text(self) -> str:
-        """Return the text so far, checked, and begin another; most texts are the blanks between two elements."""
-        text = "".join(self.text)
-        if self.path[-1] not in self._blank or text.strip(" \t\r\n"):
-            self._check_text(text)
+    def _end_text(self, name: str) -> str:
+        """Return the text so far inside an element, checked, and begin another; most are blanks between elements."""
+        text = self.text[0] if len(self.text) == 1 else "".join(self.text)
         self.text.clear()
+        if name not in self._blank or text.strip(" \t\r\n"):
+            self._check_text(text)
         return text
 
     def _check_so_far(self) -> None:
@@ -175,7 +178,9 @@ class StrictReader(Generic[Record]):
             self.refuse(f"more than {MAX_TEXT:,} characters")
 
     def _end(self, name: str) -> None:
-        self.end(name, self._end_text() if self.text else "")
+        text = self._end_text(name) if self.text else ""
+        if name in self._ends:
+            self.end(name, text)
         self.path.pop()
 
 

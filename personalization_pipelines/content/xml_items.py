@@ -38,7 +38,8 @@ from personalization_pipelines.events.rules import MAX_CATEGORIES, MAX_CATEGORY_
 from personalization_pipelines.website import Website
 
 _GRAMMAR = Grammar(CHILDREN, REQUIRED, OPTIONAL, frozenset({"attribute"}), "item")
-_BEGINS = frozenset({"items", "item", *CHILDREN["item"]})
+_BEGINS = {"items", "item", *CHILDREN["item"]}
+_ENDS = {name for inside in CHILDREN.values() for name in inside if name not in CHILDREN} | {"item"}
 
 
 def read_xml_items(file: BinaryIO, website: Website) -> Iterator[XmlItem]:
@@ -63,7 +64,7 @@ class _Reader(StrictReader[XmlItem]):
     """One document of items: the item that is being read, and what was seen of it and of all of them."""
 
     def __init__(self, website: Website) -> None:
-        super().__init__(_GRAMMAR, _BEGINS)
+        super().__init__(_GRAMMAR, _BEGINS, _ENDS)
         self.website = website
         self.seen: set[str] = set()
         self.keys: set[str] = set()
@@ -101,7 +102,7 @@ class _Reader(StrictReader[XmlItem]):
             self._moment(self.item, name, collapsed(text))
         elif name == "categorypath":
             self._category(self.item, text)
-        elif name not in CHILDREN:
+        else:
             self._value(self.item, name, text)
 
     def _begin_item(self) -> None:
@@ -167,10 +168,12 @@ class _Reader(StrictReader[XmlItem]):
 
     def _attribute(self, item: XmlItem) -> None:
         given = self.given
-        value: Value = given["value"]
-        if len(given) > 2 or len(given["value"]) > MAX_TEXT:
-            value = self._typed(given.get("type", "NOMINAL"), given["value"])
-        self._add(item, given["key"], value)
+        key, text = given["key"], given["value"]
+        value = text if len(given) == 2 and len(text) <= MAX_TEXT else self._typed(given.get("type", "NOMINAL"), text)
+        if key not in self.keys:
+            self._begin_key(key)
+        if value != "":
+            item.attributes.setdefault(key, []).append(value)
 
     def _value(self, item: XmlItem, name: str, text: str) -> None:
         """Take a text whose key is the element's name, or stands in its attributes."""
