@@ -102,9 +102,14 @@ class Kind:
     """What is kept of a refused change, where it must not be all that was sent."""
 
 
-def added(table: VersionedTable, incoming: pa.Table, scope: Scope | None, moment: datetime) -> Changes:
-    """Return the catalogue with the items that came; without the others of the scope, if there is one."""
-    return merge_items(table, incoming, scope is not None, moment.replace(tzinfo=None), scope)
+def added(
+    table: VersionedTable, incoming: pa.Table, scope: Scope | None, moment: datetime, *, judged: bool = False
+) -> Changes:
+    """Return the catalogue with the items that came; without the others of the scope, if there is one.
+
+    `judged`: with what the gates ask about the catalogue of before.
+    """
+    return merge_items(table, incoming, scope is not None, moment.replace(tzinfo=None), scope, judged=judged)
 
 
 def without(table: VersionedTable, gone: pa.Table, _: Scope | None, __: datetime) -> Changes:

@@ -15,9 +15,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
 
-import duckdb
 import msgspec
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from personalization_pipelines.content.attribute_limits import AttributeLimits, Excess
 from personalization_pipelines.content.change_kinds import KINDS, Arrived, Kind, Rejects, xml_table
@@ -28,7 +30,7 @@ from personalization_pipelines.content.item_gates import gate_failure, judge_ite
 from personalization_pipelines.content.items import catalogue
 from personalization_pipelines.content.journal import Journal
 from personalization_pipelines.content.mapping import Mapping as Rules
-from personalization_pipelines.content.merging import Changes
+from personalization_pipelines.content.merging import KEY, Changes
 from personalization_pipelines.content.queue import Change, changes_directory, pending, reject
 from personalization_pipelines.content.read_items import Incoming
 from personalization_pipelines.content.report import GateRow
@@ -221,13 +223,20 @@ def _row(
 
 
 def _last(table: pa.Table) -> pa.Table:
-    """Return the last row of every type, id and language."""
-    numbered = table.append_column("position", pa.array(range(table.num_rows), pa.int64()))
-    with duckdb.connect() as connection:
-        connection.register("numbered", numbered)
-        query = """
-            select * exclude (position) from numbered
-            qualify row_number() over (partition by item_type, item, language order by position desc) = 1
-            order by item_type, item, language
-        """
-        return connection.sql(query).to_arrow_table().cast(table.schema)
+    """Return the last row of every type, id and language, in the order of the rows."""
+    keys = table.select(list(KEY)).append_column("row", pa.array(np.arange(len(table))))
+    rows = keys.sort_by([(name, "ascending") for name in keys.column_names])
+    again = np.logical_and.reduce([_same_as_next(rows[name]) for name in KEY])
+    if not again.any():
+        return table
+    last = np.ones(len(rows), bool)
+    last[np.asarray(rows["row"])[:-1][again]] = False
+    return table.filter(pa.array(last))
+
+
+def _same_as_next(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Return a flag for each row but the last; null is a value as any other."""
+    whole = column.combine_chunks()
+    one, other = whole[:-1], whole[1:]
+    both_null = pc.and_(one.is_null(), other.is_null())
+    return np.asarray(pc.or_(pc.fill_null(pc.equal(one, other), False), both_null), np.bool_)

@@ -72,8 +72,9 @@ class Exports:
 
     def kinds(self) -> dict[str, Kind]:
         """Return the kinds of change that are exports; to read one is to take what arrived of it."""
-        kind = partial(Kind, read=self._take, merge=added, known=_known, kept=_kept)
-        return {EXPORT_FULL: kind("full", judged=True), EXPORT_UPDATE: kind("incremental", limited=True)}
+        kind = partial(Kind, read=self._take, known=_known, kept=_kept)
+        full = kind("full", merge=partial(added, judged=True), judged=True)
+        return {EXPORT_FULL: full, EXPORT_UPDATE: kind("incremental", merge=added, limited=True)}
 
     def fetch(self, waiting: Sequence[Change]) -> None:
         """Fetch the exports among what waits, oldest first, until enough is held in memory."""

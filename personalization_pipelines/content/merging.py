@@ -72,7 +72,8 @@ class Changes:
     """What differs in the catalogue of after: rows that are new or other, and the keys of those that go.
 
     `rows` is how many it then has, `before` counts the rows that could have been removed, `priced` those of them with
-    a price, `jumps` the prices among them that changed too much; `…_rows` are the first few, for a person.
+    a price (both 0 where nobody judges), `jumps` the prices among them that changed too much; `…_rows` are the first
+    few, for a person.
     """
 
     table: pa.Table
@@ -105,10 +106,17 @@ class Scope(NamedTuple):
 
 
 def merge_items(
-    catalogue: VersionedTable, incoming: pa.Table, full: bool, now: datetime, scope: Scope | None = None
+    catalogue: VersionedTable,
+    incoming: pa.Table,
+    full: bool,
+    now: datetime,
+    scope: Scope | None = None,
+    *,
+    judged: bool = True,
 ) -> Changes:
     """Return what `incoming` changes; `full` removes what the scope, else its item types, do not bring any more.
 
+    Unless it is `judged`, `before` and `priced`, which gates compare with, are 0: counting them reads the catalogue.
     An item was first seen when any earlier version had it first, also if it was gone in between.
     """
     versions = catalogue.versions()
@@ -129,7 +137,7 @@ def merge_items(
         counts = dict(connection.execute("select state, count(*) from merged group by state").fetchall())
         state = catalogue.sql(newest, ("item_type", "language", "price_minor"))
         asked = _BEFORE.format(state=state, which=_IN_SCOPE if scope else _OF_TYPES)
-        before, priced = connection.execute(asked, named).fetchall()[0]
+        before, priced = connection.execute(asked, named).fetchall()[0] if judged else (0, 0)
         removed_rows, jumps = connection.execute(_REMOVED).fetchall(), connection.execute(_JUMPS).fetchall()
         table = connection.sql(_RESULT, params={"now": now}).to_arrow_table().cast(ITEM_SCHEMA)
         gone = connection.sql(_GONE).to_arrow_table()

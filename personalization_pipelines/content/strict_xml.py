@@ -8,7 +8,7 @@ file or a socket. What goes where says a `Grammar`; what it means, a subclass of
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import BinaryIO, Generic, NamedTuple, NoReturn, TypeVar
 from xml.parsers import expat
 
@@ -38,16 +38,24 @@ class Grammar(NamedTuple):
 
 
 class StrictReader(Generic[Record]):
-    """One document: where it is (`path`), what is being read, and the records that are complete (`ready`)."""
+    """One document: where it is (`path`), what is being read, and the records that are complete (`ready`).
 
-    def __init__(self, grammar: Grammar) -> None:
+    A document has far more elements than records, so what is done for each of them is done here in few calls.
+    """
+
+    def __init__(self, grammar: Grammar, begins: Collection[str] = (), ends: Collection[str] = ()) -> None:
+        """`begins` and `ends` are the elements that `begin` and `end` are to be told of, all where they are empty."""
+        every = frozenset(grammar.children[""]).union(*grammar.children.values())
         self.grammar = grammar
+        self._children, self._required = grammar.children, grammar.required
+        self._begins, self._ends = frozenset(begins) or every, frozenset(ends) or every
         self.path: list[str] = [""]
         self.text: list[str] = []
         self.given: dict[str, str] = {}
         self.count = 0
         self.ready: list[Record] = []
         self._silent = frozenset(grammar.children) | grammar.empty
+        self._blank = self._silent - grammar.empty
         self.parser = expat.ParserCreate(namespace_separator=" ")
         self.parser.buffer_text = True
         self.parser.XmlDeclHandler = self._declared
@@ -116,22 +124,26 @@ class StrictReader(Generic[Record]):
         self.refuse("a DTD (<!DOCTYPE); documents with one are refused")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        path = self.path
         if self.text:
-            self._check_text("".join(self.text))
-            self.text.clear()
+            self._end_text(path[-1])
+        if name not in self._children.get(path[-1], ()):
+            self._refuse_element(name)
+        path.append(name)
+        self.given = attributes
+        if tuple(attributes) != self._required.get(name, ()):
+            self.given = {key: text for key, text in attributes.items() if " " not in key or not _is_hint(key)}
+            self._check_attributes(name)
+        if name in self._begins:
+            self.begin(name)
+
+    def _refuse_element(self, name: str) -> NoReturn:
         expected = self.grammar.children.get(self.path[-1], ())
-        if name not in expected:
-            inside = ", ".join(f"<{one}>" for one in expected) or "text only"
-            self.refuse(f"element {name[:40]!r} is not expected here; expected {inside}")
-        self.path.append(name)
-        self.given = {key: text for key, text in attributes.items() if " " not in key or not _is_hint(key)}
-        self._check_attributes(name)
-        self.begin(name)
+        inside = ", ".join(f"<{one}>" for one in expected) or "text only"
+        self.refuse(f"element {name[:40]!r} is not expected here; expected {inside}")
 
     def _check_attributes(self, name: str) -> None:
         required, optional = self.grammar.required.get(name, ()), self.grammar.optional.get(name, ())
-        if tuple(self.given) == required:
-            return
         for key in self.given:
             if key not in required and key not in optional:
                 known = ", ".join((*required, *optional)) or "none"
@@ -139,6 +151,14 @@ class StrictReader(Generic[Record]):
         for key in required:
             if key not in self.given:
                 self.refuse(f"attribute {key!r} is missing")
+
+    def _end_text(self, name: str) -> str:
+        """Return the text so far inside an element, checked, and begin another; most are blanks between elements."""
+        text = self.text[0] if len(self.text) == 1 else "".join(self.text)
+        self.text.clear()
+        if name not in self._blank or text.strip(" \t\r\n"):
+            self._check_text(text)
+        return text
 
     def _check_so_far(self) -> None:
         """Look at the text that the bytes so far brought; blanks that mean nothing are dropped: they may be many."""
@@ -158,11 +178,9 @@ class StrictReader(Generic[Record]):
             self.refuse(f"more than {MAX_TEXT:,} characters")
 
     def _end(self, name: str) -> None:
-        text = "".join(self.text)
-        if text:
-            self._check_text(text)
-            self.text.clear()
-        self.end(name, text)
+        text = self._end_text(name) if self.text else ""
+        if name in self._ends:
+            self.end(name, text)
         self.path.pop()
 
 

@@ -38,6 +38,8 @@ from personalization_pipelines.events.rules import MAX_CATEGORIES, MAX_CATEGORY_
 from personalization_pipelines.website import Website
 
 _GRAMMAR = Grammar(CHILDREN, REQUIRED, OPTIONAL, frozenset({"attribute"}), "item")
+_BEGINS = {"items", "item", *CHILDREN["item"]}
+_ENDS = {name for inside in CHILDREN.values() for name in inside if name not in CHILDREN} | {"item"}
 
 
 def read_xml_items(file: BinaryIO, website: Website) -> Iterator[XmlItem]:
@@ -62,11 +64,11 @@ class _Reader(StrictReader[XmlItem]):
     """One document of items: the item that is being read, and what was seen of it and of all of them."""
 
     def __init__(self, website: Website) -> None:
-        super().__init__(_GRAMMAR)
+        super().__init__(_GRAMMAR, _BEGINS, _ENDS)
         self.website = website
         self.seen: set[str] = set()
         self.keys: set[str] = set()
-        self.categories = 0
+        self.categories = self.began = 0
         self.item: XmlItem | None = None
         self.moment = lru_cache(maxsize=1024)(partial(moment_of, website=website))
         self.types = {str(number) for number in website.item_types}
@@ -81,7 +83,7 @@ class _Reader(StrictReader[XmlItem]):
             self.refuse(f"version {self.given['version'][:40]!r}; expected 1")
         if name == "item":
             self._begin_item()
-        elif len(self.path) == 4:
+        elif name != "items":
             if name in self.seen:
                 self.refuse("it occurs twice in its item")
             self.seen.add(name)
@@ -90,7 +92,9 @@ class _Reader(StrictReader[XmlItem]):
         """Take an element that ends."""
         if self.item is None:
             return
-        if name == "item":
+        if name == "attribute":
+            self._attribute(self.item)
+        elif name == "item":
             self._end_item(self.item)
         elif name == "price":
             self._price(self.item, collapsed(text))
@@ -98,7 +102,7 @@ class _Reader(StrictReader[XmlItem]):
             self._moment(self.item, name, collapsed(text))
         elif name == "categorypath":
             self._category(self.item, text)
-        elif name not in CHILDREN:
+        else:
             self._value(self.item, name, text)
 
     def _begin_item(self) -> None:
@@ -111,7 +115,7 @@ class _Reader(StrictReader[XmlItem]):
         self.item = XmlItem(int(given["type"]), self._item_id(given["id"]), language)
         if "baseitem" in given:
             self.item.base_item = self._item_id(given["baseitem"])
-        self.seen, self.categories = set(), 0
+        self.seen, self.categories, self.began = set(), 0, self.parser.CurrentByteIndex
 
     def _item_id(self, text: str) -> str:
         try:
@@ -122,11 +126,17 @@ class _Reader(StrictReader[XmlItem]):
     def _end_item(self, item: XmlItem) -> None:
         if item.valid_from is not None and item.valid_to is not None and item.valid_to < item.valid_from:
             self.refuse("validto is before validfrom")
+        if (
+            self.parser.CurrentByteIndex - self.began > MAX_TEXT // 6
+        ):  # a character is a byte or more, as JSON 6 or less
+            self._check_lengths(item)
+        self.complete(item)
+        self.item = None
+
+    def _check_lengths(self, item: XmlItem) -> None:
         for key, values in item.attributes.items():
             if longest(values) > MAX_TEXT and len(orjson.dumps(values).decode()) > MAX_TEXT:
                 self.refuse(f"the values of key {key!r} are longer than {MAX_TEXT:,} characters")
-        self.complete(item)
-        self.item = None
 
     def _price(self, item: XmlItem, text: str) -> None:
         code = self.given.get("currency", self.website.currency)
@@ -156,27 +166,37 @@ class _Reader(StrictReader[XmlItem]):
         if path != "/" and path not in item.categories:
             item.categories.append(path)
 
-    def _value(self, item: XmlItem, name: str, text: str) -> None:
-        key, value = self._keyed(name, text)
+    def _attribute(self, item: XmlItem) -> None:
+        given = self.given
+        key, text = given["key"], given["value"]
+        value = text if len(given) == 2 and len(text) <= MAX_TEXT else self._typed(given.get("type", "NOMINAL"), text)
         if key not in self.keys:
-            if not re.fullmatch(KEY_PATTERN, key):
-                self.refuse(f"key {key[:40]!r}; expected 1 to 64 characters without ',', '&', '='")
-            self.keys.add(key)
-            if len(self.keys) > MAX_KEYS:
-                self.refuse(f"more than {MAX_KEYS} different keys in one document")
+            self._begin_key(key)
         if value != "":
             item.attributes.setdefault(key, []).append(value)
 
-    def _keyed(self, name: str, text: str) -> tuple[str, Value]:
-        """Return what an element says of its item, as key and value."""
+    def _value(self, item: XmlItem, name: str, text: str) -> None:
+        """Take a text whose key is the element's name, or stands in its attributes."""
         given = self.given
-        if name == "attribute":
-            return given["key"], self._typed(given.get("type", "NOMINAL"), given["value"])
-        if name == "imageurl":
-            if "type" in given and not re.fullmatch(IMAGE_PATTERN, given["type"]):
-                self.refuse(f"type {given['type'][:40]!r}; expected 1 to 40 letters, digits, '_', '.', '-'")
-            return f"imageurl_{given['type']}" if "type" in given else "imageurl", collapsed(text)
-        return given.get("key", name), collapsed(text) if name == "deeplinkurl" else text
+        if name != "imageurl":
+            self._add(item, given.get("key", name), collapsed(text) if name == "deeplinkurl" else text)
+            return
+        if "type" in given and not re.fullmatch(IMAGE_PATTERN, given["type"]):
+            self.refuse(f"type {given['type'][:40]!r}; expected 1 to 40 letters, digits, '_', '.', '-'")
+        self._add(item, f"imageurl_{given['type']}" if "type" in given else "imageurl", collapsed(text))
+
+    def _add(self, item: XmlItem, key: str, value: Value) -> None:
+        if key not in self.keys:
+            self._begin_key(key)
+        if value != "":
+            item.attributes.setdefault(key, []).append(value)
+
+    def _begin_key(self, key: str) -> None:
+        if not re.fullmatch(KEY_PATTERN, key):
+            self.refuse(f"key {key[:40]!r}; expected 1 to 64 characters without ',', '&', '='")
+        self.keys.add(key)
+        if len(self.keys) > MAX_KEYS:
+            self.refuse(f"more than {MAX_KEYS} different keys in one document")
 
     def _typed(self, kind: str, value: str) -> Value:
         if kind not in TYPES:

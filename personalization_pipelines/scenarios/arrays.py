@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from personalization_pipelines.errors import CorruptData
 ALIGNMENT = 64
 CHECKED = 2_000_000
 _END = 65_536
+_AT_ONCE = 4096
 
 Array = NDArray[Any]
 Schema = Mapping[str, str]
@@ -73,13 +75,34 @@ class Texts(Sequence[str]):
         return self._blob[starts[row] : starts[row + 1]]
 
     def all_raw(self) -> Iterator[bytes]:
-        """Return the bytes of every text, in order."""
-        blob = self._blob.tobytes()
-        return (blob[start:end] for start, end in pairwise(self._starts.tolist()))
+        """Yield the bytes of every text, in order; only few are copied at a time."""
+        for first in range(0, len(self), _AT_ONCE):
+            places = self.starts[first : first + _AT_ONCE + 1]
+            copied = self.blob[places[0] : places[-1]].tobytes()
+            for start, end in pairwise((places - places[0]).tolist()):
+                yield copied[start:end]
 
     def check(self, name: str, thorough: bool) -> None:
         """Raise CorruptData unless the starts fit the blob."""
         check_starts(name, self.starts, len(self.blob), thorough)
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """Many texts of which few differ: text `i` is `names[codes[i]]`. Every name is there once, and some text is it."""
+
+    codes: NDArray[np.int32]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Coded:
+        """Return the given texts in this form."""
+        places: dict[str, int] = {}
+        codes = (places.setdefault(text, len(places)) for text in texts)
+        return cls(np.fromiter(codes, np.int32, len(texts)), tuple(places))
+
+    def __len__(self) -> int:
+        return len(self.codes)
 
 
 def decode_json(what: object, text: bytes, kind: Any) -> Any:

@@ -15,7 +15,18 @@ from numpy.typing import NDArray
 from personalization_pipelines.errors import Busy, CorruptData, PermanentError
 from personalization_pipelines.features.stored import StoredTable
 from personalization_pipelines.scenarios import learned_paths
-from personalization_pipelines.scenarios.arrays import Texts
+from personalization_pipelines.scenarios.arrays import Coded, Texts
+from personalization_pipelines.scenarios.columns import (
+    CodedParts,
+    NumberParts,
+    TextParts,
+    coded,
+    integers,
+    joined,
+    rows_of,
+    starts_of,
+    texts,
+)
 from personalization_pipelines.scenarios.published_items import ALWAYS
 from personalization_pipelines.scenarios.published_languages import language_arrays
 from personalization_pipelines.scenarios.published_transfers import TRANSFER_COLUMNS, Row
@@ -32,6 +43,8 @@ _ITEM_COLUMNS = (
 _LANGUAGE_COLUMNS = ("item_type", "item", "language", "attributes")
 _HISTORY_COLUMNS = ("visitor", "item_type", "item", "event", "time")
 _BATCH = 1_000_000
+_ITEM_BATCH = 1 << 16
+"""Of items, whose texts are long: the memory of a batch is used again for the next but one."""
 
 
 @dataclass(frozen=True)
@@ -61,34 +74,60 @@ def read_items(features: Path, currency: str, blacklist: frozenset[tuple[int, st
     A price in another currency than the website's counts as unknown (spec: filters, 5). Items of
     `blacklist` (type, id) are kept but not allowed. Raises CorruptData where the table is not what it says.
     """
-    table = _table(features, "items", _ITEM_COLUMNS)
-    types = _numbers(table, "item_type", np.int32, 0)
-    ids = _texts(table, "item")
+    parts = _ItemParts(currency)
+    for batch in _batches(features, "items", _ITEM_COLUMNS, _ITEM_BATCH):
+        parts.add(batch)
+    types, ids = parts.types.whole(), parts.ids.whole()
     learned = _table(features, "learned_categories", learned_paths.COLUMNS).to_pylist()
-    path_starts, paths = learned_paths.add_paths(types, ids, *_lists(table, "categories"), learned)
+    starts = starts_of(parts.path_counts.whole())
+    path_starts, paths = learned_paths.add_paths(types, ids, starts, parts.paths.whole(), learned)
     arrays, categories = item_arrays(
         types,
         ids,
-        price_minor=_prices(table, currency),
-        valid_from=_numbers(table, "valid_from", np.int64, ALWAYS.min),
-        valid_to=_numbers(table, "valid_to", np.int64, ALWAYS.max),
+        price_minor=parts.prices.whole(),
+        valid_from=parts.valid_from.whole(),
+        valid_to=parts.valid_to.whole(),
         allowed=_allowed(types, ids, blacklist),
         path_starts=path_starts,
         paths=paths,
-        attributes=_texts(table, "attributes"),
+        attributes=parts.attributes.whole(),
     )
-    return ItemTable(arrays, categories, types, ids, *_languages(features, table, types, ids))
+    return ItemTable(arrays, categories, types, ids, *_languages(features, parts.languages.whole(), types, ids))
 
 
-def _languages(features: Path, items: pa.Table, types: NDArray[np.int32], ids: Texts) -> tuple[Arrays, tuple[str, ...]]:
-    """Return what `language_arrays` makes of the tables `items` and `item_languages`."""
+class _ItemParts:
+    """The columns of the table `items`, as they come batch by batch."""
+
+    def __init__(self, currency: str) -> None:
+        self.types, self.prices = NumberParts(np.int32), NumberParts(np.int64)
+        self.valid_from, self.valid_to = NumberParts(np.int64), NumberParts(np.int64)
+        self.path_counts = NumberParts(np.int64)
+        self.ids, self.attributes = TextParts(), TextParts()
+        self.paths, self.languages = CodedParts(), CodedParts()
+        self._currency = currency
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        import pyarrow.compute as pc
+
+        self.types.add(batch.column("item_type"), 0)
+        self.ids.add(batch.column("item"))
+        self.prices.add(_prices(batch, self._currency), -1)
+        self.valid_from.add(batch.column("valid_from"), ALWAYS.min)
+        self.valid_to.add(batch.column("valid_to"), ALWAYS.max)
+        self.path_counts.add(pc.list_value_length(batch.column("categories")), 0)
+        self.paths.add(pc.list_flatten(batch.column("categories")))
+        self.languages.add(batch.column("language"))
+        self.attributes.add(batch.column("attributes"))
+
+
+def _languages(features: Path, own: Coded, types: NDArray[np.int32], ids: Texts) -> tuple[Arrays, tuple[str, ...]]:
+    """Return what `language_arrays` makes of the items' languages and of the table `item_languages`."""
     further = _table(features, "item_languages", _LANGUAGE_COLUMNS)
-    own = _column(items, "language").to_pylist()
     places = _ItemPlaces(types, ids) if further.num_rows else None
-    found = _joined([places.of(batch) for batch in further.to_batches()] if places else [], np.int32)
+    found = joined([places.of(batch) for batch in further.to_batches()] if places else [], np.int32)
     if (found < 0).any() or (np.diff(found) < 0).any():
         raise CorruptData("item_languages has rows of other items than `items`; rebuild the features")
-    return language_arrays(own, found, _column(further, "language").to_pylist(), _texts(further, "attributes"))
+    return language_arrays(own, found, coded(_column(further, "language")), texts(_column(further, "attributes")))
 
 
 def read_visitors(features: Path, items: ItemTable) -> Arrays:
@@ -107,17 +146,17 @@ def read_visitors(features: Path, items: ItemTable) -> Arrays:
         owners.append(owner[known])
         rows.append(row[known])
         events.append(_event_codes(batch)[known])
-        times.append(_integers(batch.column("time"), 0)[known])
-    owner = _joined(owners, np.int64)
+        times.append(integers(batch.column("time"), 0)[known])
+    owner = joined(owners, np.int64)
     starts = np.zeros(len(visitors) + 1, np.int64)
     np.cumsum(np.bincount(owner, minlength=len(visitors)), out=starts[1:])
     keep = np.flatnonzero(np.diff(starts))
     return visitor_arrays(
         [visitors[place] for place in keep],
         np.append(starts[keep], starts[-1]),
-        _joined(rows, np.int32),
-        _joined(events, np.uint8),
-        _joined(times, np.int64),
+        joined(rows, np.int32),
+        joined(events, np.uint8),
+        joined(times, np.int64),
     )
 
 
@@ -144,7 +183,7 @@ class _ItemPlaces:
         codes = _codes_in(batch.column("item").cast("large_string"), self._texts)
         if not len(self._combined):
             return np.full(len(codes), -1, np.int32)
-        combined = _integers(batch.column("item_type"), 0) * (len(self._texts) + 1) + codes
+        combined = integers(batch.column("item_type"), 0) * (len(self._texts) + 1) + codes
         place = np.minimum(self._combined.searchsorted(combined), len(self._combined) - 1)
         found = (self._combined[place] == combined) & (codes >= 0)
         return np.where(found, self._order[place], -1).astype(np.int32)
@@ -153,7 +192,7 @@ class _ItemPlaces:
 def _owners(batch: pa.RecordBatch, visitors: list[str]) -> NDArray[np.int64]:
     """Number the visitors of a batch, going on from those already seen, and add the new ones to `visitors`."""
     encoded = batch.column("visitor").dictionary_encode()
-    codes = _integers(encoded.indices, -1)
+    codes = integers(encoded.indices, -1)
     if (codes < 0).any():
         raise CorruptData("visitor_history has rows without a visitor; rebuild the features")
     first = np.ones(len(codes), bool)
@@ -178,7 +217,7 @@ def _event_codes(batch: pa.RecordBatch) -> NDArray[np.uint8]:
 def _codes_in(values: Any, value_set: Any) -> NDArray[np.int64]:
     import pyarrow.compute as pc
 
-    return _integers(pc.index_in(values, value_set=value_set), -1)
+    return integers(pc.index_in(values, value_set=value_set), -1)
 
 
 def _as_mask(flags: NDArray[np.bool_]) -> Any:
@@ -248,8 +287,8 @@ def _table(features: Path, name: str, columns: tuple[str, ...]) -> pa.Table:
         return file.read(columns=list(columns), use_threads=False).combine_chunks()
 
 
-def _batches(features: Path, name: str, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
-    yield from _whole(features, name, columns).batches(columns, _BATCH)
+def _batches(features: Path, name: str, columns: tuple[str, ...], rows: int | None = None) -> Iterator[pa.RecordBatch]:
+    yield from _whole(features, name, columns).batches(columns, rows or _BATCH)
 
 
 def _column(table: pa.Table, name: str) -> Any:
@@ -261,55 +300,18 @@ def _column(table: pa.Table, name: str) -> Any:
     )
 
 
-def _integers(values: Any, missing: int) -> NDArray[np.int64]:
-    """Return an integer, date or timestamp column as int64; nulls become `missing`."""
-    import pyarrow as pa
-
-    if pa.types.is_timestamp(values.type):
-        values = values.cast(pa.timestamp("us"))
-    return np.asarray(values.cast(pa.int64()).fill_null(missing), np.int64)
-
-
-def _numbers(table: pa.Table, name: str, dtype: Any, missing: int) -> NDArray[Any]:
-    return _integers(_column(table, name), missing).astype(dtype)
-
-
-def _texts(table: pa.Table, name: str) -> Texts:
-    """Return a text column without making a Python string of each row."""
-    import pyarrow as pa
-
-    column = _column(table, name).cast(pa.large_string()).fill_null("")
-    _, starts_buffer, text_buffer = column.buffers()
-    starts = np.frombuffer(starts_buffer, np.int64)[column.offset : column.offset + len(column) + 1]
-    if not len(starts) or text_buffer is None:
-        return Texts.of([""] * len(column))
-    return Texts(starts - starts[0], np.frombuffer(text_buffer, np.uint8)[starts[0] : starts[-1]])
-
-
-def _lists(table: pa.Table, name: str) -> tuple[NDArray[np.int64], list[str]]:
-    import pyarrow.compute as pc
-
-    column = _column(table, name)
-    starts = np.zeros(len(column) + 1, np.int64)
-    np.cumsum(_integers(pc.list_value_length(column), 0), out=starts[1:])
-    return starts, [path or "" for path in pc.list_flatten(column).to_pylist()]
-
-
-def _prices(table: pa.Table, currency: str) -> NDArray[np.int64]:
+def _prices(batch: pa.RecordBatch, currency: str) -> pa.Array:
+    """Return the prices (int64) of a batch in the website's currency, null where they are unknown."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    prices = _integers(_column(table, "price_minor"), -1)
-    stated = pc.fill_null(_column(table, "currency"), "").cast("string")
-    same = np.asarray(pc.is_in(stated, value_set=pa.array(["", currency])))
-    return np.where(same & (prices >= 0), prices, -1)
+    prices = batch.column("price_minor").cast(pa.int64())
+    stated = pc.fill_null(batch.column("currency"), "").cast("string")
+    known = pc.and_kleene(pc.is_in(stated, value_set=pa.array(["", currency])), pc.greater_equal(prices, 0))
+    return pc.if_else(known, prices, pa.scalar(None, pa.int64()))
 
 
 def _allowed(types: NDArray[np.int32], ids: Texts, blacklist: frozenset[tuple[int, str]]) -> NDArray[np.bool_]:
-    if not blacklist:
-        return np.ones(len(types), bool)
-    return np.fromiter((pair not in blacklist for pair in zip(types.tolist(), ids, strict=True)), bool, len(types))
-
-
-def _joined(parts: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
-    return np.concatenate(parts).astype(dtype, copy=False) if parts else np.empty(0, dtype)
+    allowed = np.ones(len(types), bool)
+    allowed[[row for row, _ in rows_of(types, ids, blacklist)]] = False
+    return allowed

@@ -25,6 +25,7 @@ from personalization_pipelines.scenarios.arrays import (
     check_range,
     check_starts,
 )
+from personalization_pipelines.scenarios.blake2b import digests
 from personalization_pipelines.scenarios.published_languages import Languages
 
 ITEMS = "items.bin"
@@ -46,12 +47,11 @@ def item_key(item_type: int, item: bytes) -> int:
 
 def item_keys(types: NDArray[np.int32], ids: Texts) -> NDArray[np.int64]:
     """Return the lookup keys of many items, as `item_key` does of each."""
-    prefixes = {kind: b"%d:" % kind for kind in set(types.tolist())}
-    digests = [
-        blake2b(prefixes[kind] + item, digest_size=8).digest()
-        for kind, item in zip(types.tolist(), ids.all_raw(), strict=True)
-    ]
-    return np.frombuffer(b"".join(digests), "<i8").astype(np.int64, copy=False)
+    keys = np.empty(len(types), np.int64)
+    changes = np.flatnonzero(types[1:] != types[:-1]) + 1
+    for start, end in pairwise([0, *changes.tolist(), len(types)]) if len(types) else ():
+        keys[start:end] = digests(b"%d:" % types[start], ids.starts[start : end + 1], ids.blob)
+    return keys
 
 
 def path_order(path: str) -> list[str]:
@@ -179,13 +179,13 @@ class Items:
             kind, item = self.types[row], self.ids[row]
             if self.row(int(kind), item) != row:
                 raise CorruptData(f"item {item[:40]!r} of type {kind} is not found by its key; publish again")
-        for row in range(len(self)):
-            if not isinstance(_json_or_none(self._attributes.raw(row)), dict):
-                item = self.ids[row]
-                raise CorruptData(f"item {item[:40]!r} of type {self.types[row]}: its attributes are no JSON object")
-        for place in range(len(self.languages.further) if self.languages else 0):
-            if not isinstance(_json_or_none(self.languages.further.raw(place)), dict):  # type: ignore[union-attr]
-                raise CorruptData(f"further language {place}: its attributes are no JSON object; publish again")
+        row = _no_object(self._attributes)
+        if row >= 0:
+            item = self.ids[row]
+            raise CorruptData(f"item {item[:40]!r} of type {self.types[row]}: its attributes are no JSON object")
+        place = _no_object(self.languages.further) if self.languages else -1
+        if place >= 0:
+            raise CorruptData(f"further language {place}: its attributes are no JSON object; publish again")
 
     def _misplaced(self) -> list[int]:
         """Return the rows that a look-up might not find: another key than theirs, a missing key, or a shared one."""
@@ -199,8 +199,13 @@ class Items:
         return np.flatnonzero((wanted != found) | ~once | shared).tolist()
 
 
-def _json_or_none(raw: memoryview) -> object:
+def _no_object(texts: Texts) -> int:
+    """Return the place of the first text that is neither empty nor a JSON object, -1 where there is none."""
+    place = -1
     try:
-        return orjson.loads(raw) if raw else {}
+        for place, raw in enumerate(texts.all_raw()):
+            if raw and type(orjson.loads(raw)) is not dict:
+                return place
     except orjson.JSONDecodeError:
-        return None
+        return place
+    return -1

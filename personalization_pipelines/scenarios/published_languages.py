@@ -8,7 +8,7 @@ publication whose items have no languages holds none of these files, and nothing
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.scenarios.arrays import (
     Array,
+    Coded,
     Texts,
     check_ascending,
     check_length,
@@ -85,22 +86,26 @@ class Languages:
 
 
 def language_arrays(
-    own: Sequence[str], rows: NDArray[np.int32], further: Sequence[str], attributes: Texts
+    own: Coded, rows: NDArray[np.int32], further: Coded, attributes: Texts
 ) -> tuple[dict[str, Array], tuple[str, ...]]:
     """Return the arrays of `languages.bin` and the names; both empty where no item has a language.
 
     `own` is each item's first language; `rows` (ascending), `further` and `attributes` are the further ones'.
     """
-    names = tuple(sorted({*own, *further}))
+    names = tuple(sorted({*own.names, *further.names}))
     if names in ((), ("",)):
         return {}, ()
     if len(names) > MAX_LANGUAGES:
         raise CorruptData(f"the items have {len(names):,} languages; at most {MAX_LANGUAGES:,} can be published")
     codes = {name: code for code, name in enumerate(names)}
     return {
-        "own": np.fromiter(map(codes.__getitem__, own), np.int16, len(own)),
+        "own": _recoded(own, codes),
         "rows": rows,
-        "codes": np.fromiter(map(codes.__getitem__, further), np.int16, len(further)),
+        "codes": _recoded(further, codes),
         "starts": attributes.starts,
         "text": attributes.blob,
     }, names
+
+
+def _recoded(texts: Coded, codes: Mapping[str, int]) -> NDArray[np.int16]:
+    return np.array([codes[name] for name in texts.names], np.int16)[texts.codes]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.models.base import Lists, Neighbours, Ranking
-from personalization_pipelines.scenarios.arrays import Array, Texts
+from personalization_pipelines.scenarios.arrays import Array, Coded, Texts
 from personalization_pipelines.scenarios.plan import Plan, PlanModel
 from personalization_pipelines.scenarios.published_items import item_keys, path_order
 from personalization_pipelines.scenarios.published_models import ModelEntry, relevance
@@ -44,7 +44,7 @@ def item_arrays(
     valid_to: NDArray[np.int64],
     allowed: NDArray[np.bool_],
     path_starts: NDArray[np.int64],
-    paths: Sequence[str],
+    paths: Coded,
     attributes: Texts,
 ) -> tuple[Arrays, tuple[str, ...]]:
     """Return the arrays of `items.bin` and the categories.
@@ -52,10 +52,10 @@ def item_arrays(
     All columns have one element a row, rows in order of type and id; `paths[path_starts[row]:path_starts[row + 1]]`
     are a row's own categories; `attributes` are JSON objects. Raises CorruptData where an item is there twice.
     """
-    categories = all_categories(paths)
+    categories = all_categories(paths.names)
     starts, codes = _own_codes(path_starts, paths, categories)
     keys = item_keys(types, ids)
-    order = np.argsort(keys, kind="stable")
+    order = _stable_order(keys)
     _refuse_twins(types, ids, keys, order)
     arrays: Arrays = {
         "keys": keys[order],
@@ -176,22 +176,44 @@ def _list_arrays(name: str, lists: Lists) -> Arrays:
 
 
 def _own_codes(
-    starts: NDArray[np.int64], paths: Sequence[str], categories: tuple[str, ...]
+    starts: NDArray[np.int64], paths: Coded, categories: tuple[str, ...]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Return starts and codes of each row's categories, in path order and each once."""
     position = {path: code for code, path in enumerate(categories)}
-    written = {path: position.get("/" + path.strip("/"), -1) for path in set(paths)}
-    codes = np.fromiter(map(written.__getitem__, paths), np.int64, len(paths))
-    rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    pairs = np.sort(rows[codes >= 0] * max(len(categories), 1) + codes[codes >= 0])
+    written = np.array([position.get("/" + path.strip("/"), -1) for path in paths.names], np.int32)
+    codes = written[paths.codes]
+    rises = np.diff(codes) > 0
+    rises[starts[(starts > 0) & (starts < len(codes))] - 1] = True  # where the next row begins
+    if bool(rises.all()) and bool((written >= 0).all()):
+        return starts, codes
+    return _sorted_codes(np.diff(starts), codes, max(len(categories), 1))
+
+
+def _sorted_codes(
+    lengths: NDArray[np.int64], codes: NDArray[np.int32], below: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return starts and codes of lists of these lengths, each sorted, without what is negative or there before."""
+    pairs = np.repeat(np.arange(len(lengths)), lengths) * below + codes
+    pairs = np.sort(pairs[codes >= 0])
     pairs = pairs[np.diff(pairs, prepend=-1) > 0]  # as np.unique, which hashes: ten times the time
-    counts = np.bincount(pairs // max(len(categories), 1), minlength=len(starts) - 1)
-    new_starts = np.zeros(len(starts), np.int64)
-    np.cumsum(counts, out=new_starts[1:])
-    return new_starts, (pairs % max(len(categories), 1)).astype(np.int32)
+    starts = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(np.bincount(pairs // below, minlength=len(lengths)), out=starts[1:])
+    return starts, (pairs % below).astype(np.int32)
 
 
-def _refuse_twins(types: NDArray[np.int32], ids: Texts, keys: NDArray[np.int64], order: NDArray[np.intp]) -> None:
+def _stable_order(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return what `np.argsort(keys, kind="stable")` does, in a fifth of the time where the keys are hashes.
+
+    Sorting numbers is that much faster than sorting places. The upper bits of a key, with the row in place of the
+    lower ones, are in the keys' order unless two keys differ in the lower bits alone, and equal keys are in row order.
+    """
+    rows = (1 << len(keys).bit_length()) - 1
+    order = np.sort((keys & ~rows) | np.arange(len(keys))) & rows
+    found = keys[order]
+    return order if bool((found[1:] >= found[:-1]).all()) else np.argsort(keys, kind="stable")
+
+
+def _refuse_twins(types: NDArray[np.int32], ids: Texts, keys: NDArray[np.int64], order: NDArray[np.int64]) -> None:
     sorted_keys = keys[order]
     for place in np.flatnonzero(sorted_keys[1:] == sorted_keys[:-1]):
         one, two = int(order[place]), int(order[place + 1])

@@ -21,7 +21,7 @@ import pyarrow as pa
 from personalization_pipelines.build import Build
 from personalization_pipelines.home import Home
 from personalization_pipelines.models.base import Lists, Neighbours, Ranking
-from personalization_pipelines.scenarios.arrays import Texts
+from personalization_pipelines.scenarios.arrays import Coded, Texts
 from personalization_pipelines.scenarios.plan import make_plan
 from personalization_pipelines.scenarios.publication import publish
 from personalization_pipelines.scenarios.published import Publication, PublishedModel, verify
@@ -142,7 +142,7 @@ def made(count: int, people: int, *, length: int = LENGTH) -> Content:
         valid_to=one * ALWAYS.max,
         allowed=np.ones(count, bool),
         path_starts=np.arange(count + 1, dtype=np.int64),
-        paths=[paths[number % len(paths)] for number in range(count)],
+        paths=Coded.of([paths[number % len(paths)] for number in range(count)]),
         attributes=Texts.of([f'{{"title":["Item {number}"],"brand":["B{number % 99}"]}}' for number in range(count)]),
     )
     events = people * HISTORY

@@ -22,7 +22,7 @@ from personalization_pipelines.events.live import LiveStore
 from personalization_pipelines.home import Home
 from personalization_pipelines.identifiers import pseudonym
 from personalization_pipelines.models.base import Lists, Neighbours, Ranking
-from personalization_pipelines.scenarios.arrays import Texts
+from personalization_pipelines.scenarios.arrays import Coded, Texts
 from personalization_pipelines.scenarios.manifest import CURRENT
 from personalization_pipelines.scenarios.plan import make_plan
 from personalization_pipelines.scenarios.published import EVENTS
@@ -107,7 +107,7 @@ def _items() -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
         valid_to=none + ALWAYS.max,
         allowed=np.ones(ITEMS, bool),
         path_starts=np.arange(ITEMS + 1),
-        paths=[f"/c{row % 40}/d{row % 400}" for row in range(ITEMS)],
+        paths=Coded.of([f"/c{row % 40}/d{row % 400}" for row in range(ITEMS)]),
         attributes=Texts.of(["{}"] * ITEMS),
     )
 

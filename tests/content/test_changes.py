@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from personalization_pipelines.content import changes, journal
+from personalization_pipelines.content.change_kinds import GONE
 from personalization_pipelines.content.changes import JOURNAL, apply_changes
 from personalization_pipelines.content.import_history import import_history
-from personalization_pipelines.content.items import catalogue_file, import_items
+from personalization_pipelines.content.item_tables import INCOMING_SCHEMA
+from personalization_pipelines.content.items import catalogue, catalogue_file, import_items
 from personalization_pipelines.content.journal import Journal
+from personalization_pipelines.content.merging import Scope, merge_items
 from personalization_pipelines.content.queue import DELETE_ITEM, ITEMS_XML, enqueue, pending
 from personalization_pipelines.content.versions import VersionedTable
+from personalization_pipelines.content.write_xml import write_xml_items
+from personalization_pipelines.content.xml_grammar import XmlItem
 from personalization_pipelines.errors import Busy
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
@@ -178,3 +186,35 @@ def test_a_catalogue_that_is_being_written_is_waited_for(home: Home, shop: Websi
     with changes.catalogue(home, shop).locked(), pytest.raises(Busy):
         apply_changes(home, shop, now=NOW)
     assert len(pending(home, shop)) == 1
+
+
+@pytest.mark.parametrize("copies", [0, 1, 2, 5])
+def test_of_equal_keys_the_last_row_counts_and_no_language_is_a_language_of_its_own(copies: int) -> None:
+    random = np.random.default_rng(copies)
+    names = ["1", "10", "2", "é", "€", "𝄞", ""]
+    rows = [
+        {"item_type": int(kind), "item": item, "language": language, "number": 0}
+        for kind in (1, 2) for item in names for language in (None, "", "de")
+    ] * copies  # fmt: skip
+    rows = [{**rows[place], "number": number} for number, place in enumerate(random.permutation(len(rows)))]
+    found = changes._last(pa.Table.from_pylist(rows, GONE.append(pa.field("number", pa.int64()))))
+    last = {(row["item_type"], row["item"], row["language"]): row["number"] for row in rows}
+    assert found["number"].to_pylist() == sorted(last.values())
+
+
+@pytest.mark.parametrize("scope", [None, Scope(1), Scope(1, "deu")])
+@pytest.mark.parametrize("full", [False, True])
+def test_an_import_that_nobody_judges_changes_the_same(
+    home: Home, shop: Website, full: bool, scope: Scope | None
+) -> None:
+    items = [XmlItem(1, str(number), language, price_minor=5) for number in (1, 2, 3) for language in ("", "deu", "en")]
+    enqueue(home, shop, ITEMS_XML, write_xml_items(items, shop), name="first")
+    apply_changes(home, shop)
+    table = catalogue(home, shop)
+    before = table.current()
+    incoming = before.slice(0, 1).select(INCOMING_SCHEMA.names)
+    now = datetime(2026, 3, 1)
+    judged, other = (merge_items(table, incoming, full, now, scope, judged=one) for one in (True, False))
+    assert replace(other, table=None, gone=None) == replace(judged, table=None, gone=None, before=0, priced=0)
+    assert (other.table, other.gone) == (judged.table, judged.gone)
+    assert judged.before == judged.priced == (3 if scope == Scope(1, "deu") else 9)

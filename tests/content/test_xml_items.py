@@ -194,6 +194,10 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "many values": (
         item("<attributes>" + '<attribute key="k" value="vvvvvvvvv"/>' * 6_000 + "</attributes>"),
         "are longer than 65,536 characters"),
+    "few characters that JSON doubles": (
+        item(f"<description>{chr(34) * (MAX_TEXT // 2)}</description>"), "are longer than 65,536 characters"),
+    "a text in an empty element": (item('<attributes><attribute key="a" value="b"> </attribute></attributes>'),
+        "white space is not expected here"),
     "bad UTF-8": (item("<description>\x00</description>").replace("\x00", "\udcff").encode("utf-8", "surrogateescape"),
         "not well-formed"),
     "overlong UTF-8": (b'<items version="1"><item id="1" type="1"><description>\xc0\xaf</description></item></items>',

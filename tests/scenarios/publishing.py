@@ -13,7 +13,7 @@ import numpy as np
 
 from personalization_pipelines.identifiers import pseudonym
 from personalization_pipelines.models.base import Lists, Neighbours, Ranking
-from personalization_pipelines.scenarios.arrays import Texts
+from personalization_pipelines.scenarios.arrays import Coded, Texts
 from personalization_pipelines.scenarios.plan import make_plan
 from personalization_pipelines.scenarios.published import EVENTS
 from personalization_pipelines.scenarios.published_items import ALWAYS as ALWAYS
@@ -85,7 +85,7 @@ def content(
         valid_to=np.array([item.valid_to for item in items], np.int64),
         allowed=np.array([item.allowed for item in items], bool),
         path_starts=np.cumsum([0, *(len(item.categories) for item in items)]),
-        paths=[path for item in items for path in item.categories],
+        paths=Coded.of([path for item in items for path in item.categories]),
         attributes=Texts.of([json.dumps(item.attributes) for item in items]),
     )
     histories = histories or {}
@@ -108,9 +108,9 @@ def languages(items: Sequence[Item]) -> tuple[dict[str, np.ndarray], tuple[str, 
     """Return the arrays and names of the items' languages."""
     further = [(row, name, texts) for row, item in enumerate(items) for name, texts in sorted(item.further.items())]
     return language_arrays(
-        [item.language for item in items],
+        Coded.of([item.language for item in items]),
         np.array([row for row, _, _ in further], np.int32),
-        [name for _, name, _ in further],
+        Coded.of([name for _, name, _ in further]),
         Texts.of([json.dumps(texts) for _, _, texts in further]),
     )
 
