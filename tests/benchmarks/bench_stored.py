@@ -17,6 +17,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -74,42 +75,75 @@ class Costs(NamedTuple):
 
 
 def run(report: Report) -> None:
-    """Measure every step at every size, the smallest first."""
-    smallest: Costs | None = None
-    for size in SIZES:
-        with tempfile.TemporaryDirectory(dir=_on_disk()) as directory:
-            home, website = Home(Path(directory) / "home"), make_website()
+    """Make every size, then measure every step at each of them in turns: a busy minute then falls on all."""
+    with ExitStack() as stack:
+        measured: dict[int, _Measured] = {}
+        for size in SIZES:
+            home = Home(Path(stack.enter_context(tempfile.TemporaryDirectory(dir=_on_disk()))) / "home")
             home.create()
-            seconds = _taken(partial(_fill, home, website, size), 1).wall / 1e6
+            seconds = _taken(partial(_fill, home, make_website(), size), 1).wall / 1e6
             report.add(f"{size / 1e6:g} M stored: made in", seconds, "s")
-            costs = _costs(home, website)
-            smallest = smallest or costs
-            for step, cost, first in zip(Costs._fields, costs, smallest, strict=True):
-                name = f"{size / 1e6:g} M stored: {step.replace('_', ' ')}, an event"
-                report.add(f"{name}, CPU", cost.cpu, "us", first.cpu, goal="flat")
-                report.add(f"{name}, wall", cost.wall, "us", first.wall)
+            measured[size] = stack.enter_context(closing(_Measured(home, make_website())))
+        for number in range(ROUNDS + 1):
+            for one in measured.values():
+                one.round(number)
+        smallest = next(iter(measured.values())).costs()
+        for size, one in measured.items():
+            _tell(report, f"{size / 1e6:g} M stored", one.costs(), smallest)
 
 
-def _costs(home: Home, website: Website) -> Costs:
-    """The medians of the rounds; the first one, which opens files and reads what the others find in memory, apart."""
-    log, follower = SegmentLog(home.log), Follower(home, LiveStore(home.live_database))
-    again: list[dict[str, object]] = []
-    rounds = []
-    for number in range(ROUNDS + 1):
-        bodies, again = _bodies(2 * number, again)
+def _tell(report: Report, what: str, costs: Costs, smallest: Costs) -> None:
+    for step, cost, first in zip(Costs._fields, costs, smallest, strict=True):
+        name = f"{what}: {step.replace('_', ' ')}, an event"
+        report.add(f"{name}, CPU", cost.cpu, "us", first.cpu, goal="flat")
+        report.add(f"{name}, wall", cost.wall, "us", first.wall)
+
+
+class _Measured:
+    """One size: its log, follower and lake, and what each round cost."""
+
+    def __init__(self, home: Home, website: Website) -> None:
+        self._home, self._website = home, website
+        self._log, self._follower = SegmentLog(home.log), Follower(home, LiveStore(home.live_database))
+        self._again: list[dict[str, object]] = []
+        self._rounds: list[Costs] = []
+
+    def round(self, number: int) -> None:
+        """Track and follow 1,000 events at a time; then as many as that in all at once; then ingest both."""
+        bodies, self._again = _bodies(2 * number, self._again)
         apart = [bodies[start : start + AT_A_TIME // BATCH] for start in range(0, len(bodies), AT_A_TIME // BATCH)]
-        live = [
-            (_taken(partial(_track, log, website, part), AT_A_TIME), _followed(follower, AT_A_TIME)) for part in apart
-        ]
+        live = [(_taken(partial(self._track, part), AT_A_TIME), self._followed(AT_A_TIME)) for part in apart]
         tracker, follow = (Cost(*map(statistics.mean, zip(*costs, strict=True))) for costs in zip(*live, strict=True))
-        bodies, again = _bodies(2 * number + 1, again)
-        _track(log, website, bodies)
-        catching_up = _followed(follower, ARRIVING)
-        rounds.append(Costs(tracker, follow, catching_up, _taken(lambda: ingest(home, website), 2 * ARRIVING)))
-    log.close()
-    follower.close()
-    steps = zip(*rounds[1:], strict=True)
-    return Costs(*(Cost(*map(statistics.median, zip(*costs, strict=True))) for costs in steps))
+        bodies, self._again = _bodies(2 * number + 1, self._again)
+        self._track(bodies)
+        catching_up = self._followed(ARRIVING)
+        ingestion = _taken(lambda: ingest(self._home, self._website), 2 * ARRIVING)
+        self._rounds.append(Costs(tracker, follow, catching_up, ingestion))
+
+    def costs(self) -> Costs:
+        """Return the medians of the rounds; the first one, which opens files that the others find in memory, apart."""
+        steps = zip(*self._rounds[1:], strict=True)
+        return Costs(*(Cost(*map(statistics.median, zip(*costs, strict=True))) for costs in steps))
+
+    def close(self) -> None:
+        """Close log and store."""
+        self._log.close()
+        self._follower.close()
+
+    def _track(self, bodies: list[bytes]) -> None:
+        for body in bodies:
+            batch = judge_batch(body, self._website, time.time_ns() // 1000, KEY)
+            assert isinstance(batch, Batch), batch
+            self._log.append(batch.records)
+
+    def _followed(self, events: int) -> Cost:
+        """Apply so many events, all that are unread."""
+
+        def follow() -> None:
+            while self._follower.apply_unread():
+                pass
+
+        return _taken(follow, events)
 
 
 def _bodies(number: int, again: list[dict[str, object]]) -> tuple[list[bytes], list[dict[str, object]]]:
@@ -123,23 +157,6 @@ def _bodies(number: int, again: list[dict[str, object]]) -> tuple[list[bytes], l
     sent = [*made, *again]
     batches = [msgspec.json.encode(sent[start : start + BATCH]) for start in range(0, ARRIVING, BATCH)]
     return batches, made[: ARRIVING // 100]
-
-
-def _track(log: SegmentLog, website: Website, bodies: list[bytes]) -> None:
-    for body in bodies:
-        batch = judge_batch(body, website, time.time_ns() // 1000, KEY)
-        assert isinstance(batch, Batch), batch
-        log.append(batch.records)
-
-
-def _followed(follower: Follower, events: int) -> Cost:
-    """Apply so many events, all that are unread."""
-
-    def follow() -> None:
-        while follower.apply_unread():
-            pass
-
-    return _taken(follow, events)
 
 
 def _fill(home: Home, website: Website, size: int) -> None:
