@@ -138,7 +138,9 @@ class _Made:
         inputs = _inputs(engine, model, tables)
         files = {name: table.chain for name, table in tables.items()}
         files |= {name: str(inputs[name]).split("+") for name in model.tables if engine.changed_files(name)}
-        by = fingerprint(sql=model.canonical, duckdb=duckdb.__version__, written=OPTIONS)
+        contract = load_contracts()[model.name]
+        keys = {"key": contract.key, "row_by_row": contract.row_by_row}
+        by = fingerprint(sql=model.canonical, duckdb=duckdb.__version__, written=OPTIONS, **keys)
         return cls(by, inputs, files, tables)
 
     @property
