@@ -31,7 +31,7 @@ from personalization_pipelines.content.versions import State, newest_sql, state_
 from personalization_pipelines.errors import ConfigurationError
 from personalization_pipelines.events.lake import event_files, lake_fingerprint
 from personalization_pipelines.events.schema import EVENT_SCHEMA, TIME
-from personalization_pipelines.features.stored import GONE, Parts, column_list
+from personalization_pipelines.features.stored import GONE, Parts, column_list, quoted
 from personalization_pipelines.features.utc_days import DAY_SCHEMA, EPOCH, naive, utc_days
 from personalization_pipelines.fingerprint import fingerprint
 
@@ -240,11 +240,6 @@ def _column(field: pa.Field, present: bool) -> str:
     if not present:
         return f"""cast(null as {"boolean" if pa.types.is_boolean(field.type) else "varchar"}) as "{field.name}\""""
     return f'"{field.name}"'
-
-
-def quoted(path: Path) -> str:
-    """Return a path as an SQL text literal. The program made the path; `'` may be in the home's own name."""
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 @lru_cache(maxsize=1024)

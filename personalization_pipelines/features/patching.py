@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from personalization_pipelines.features.contracts import Contract
-from personalization_pipelines.features.engine import Engine, quoted
-from personalization_pipelines.features.stored import GONE, Change, Parts, StoredTable, column_list
+from personalization_pipelines.features.engine import Engine
+from personalization_pipelines.features.stored import GONE, Change, Parts, StoredTable, column_list, quoted
 from personalization_pipelines.features.table_columns import sha256
 from personalization_pipelines.fingerprint import fingerprint
 

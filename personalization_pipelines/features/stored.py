@@ -154,8 +154,7 @@ class StoredTable:
         return pa.Table.from_batches(self.batches(columns), pa.schema([schema.field(name) for name in columns]))
 
     def _read(self, name: str) -> str:
-        path = str(self.path.with_name(name)).replace("'", "''")
-        return f"read_parquet('{path}')"
+        return f"read_parquet({quoted(self.path.with_name(name))})"
 
     def _newest(self) -> str:
         """Return a query for the newest row of each key that a change touched; `gone` where the change removed it."""
@@ -239,3 +238,8 @@ def _joined(table: pa.Table, key: Sequence[str]) -> pa.Array:
 def column_list(columns: Sequence[str]) -> str:
     """Return names of columns as SQL lists them. They are the program's own."""
     return ", ".join(f'"{name}"' for name in columns)
+
+
+def quoted(path: Path) -> str:
+    """Return a path as an SQL text literal. The program made the path; `'` may be in the home's own name."""
+    return "'" + str(path).replace("'", "''") + "'"
