@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -107,7 +107,9 @@ class UsualEvents:
         kinds: list[str] = []
         visitors, items = self._recent_visitors(), self._items
         shapes = _Remembered(lambda rest: _at(self._shapes[rest], now))
-        for index, (user, item, event_id, rest) in enumerate(_columns(sent)):
+        users, *others = _columns(sent)
+        visitors.meet(users)
+        for index, (user, item, event_id, rest) in enumerate(zip(users, *others, strict=False)):
             try:
                 somebody, nobody, between, after, before_id, after_id, kind, several = shapes[rest]
                 visitor = visitors[user if user.__class__ is str else _text(user)]
@@ -220,12 +222,12 @@ def _at(shape: _Shape, now: int) -> tuple[str, str, str, str, str, str, str, boo
     return somebody, nobody, f'"{between}', f"{middle}{after}", f'{middle},"event_id":"', f'"{after}', kind, several
 
 
-def _columns(sent: Sequence[Sent]) -> Iterator[tuple[Any, Any, Any, bytes]]:
-    """Give user, item, event id and, in JSON, all else of each object, of which the three are taken away."""
+def _columns(sent: Sequence[Sent]) -> tuple[list[Any], list[Any], list[Any], list[bytes]]:
+    """Give users, items, event ids and, in JSON, all else of the objects, of which the three are taken away."""
     users = [one.pop("user", None) for one in sent]
     items = [one.pop("item" if "item" in one else "items", None) for one in sent]
     ids = [one.pop(EVENT_ID, None) for one in sent]
-    return zip(users, items, ids, _encode_lines(sent).split(b"\n"), strict=False)  # behind the last line is nothing
+    return users, items, ids, _encode_lines(sent).splitlines()
 
 
 def _says_nothing(rule: Rule, name: str, value: Any) -> bool:

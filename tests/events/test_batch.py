@@ -14,7 +14,7 @@ from personalization_pipelines.events.batch import MAX_CONTAINERS, MAX_EVENTS, B
 from personalization_pipelines.events.event import Event, decode
 from personalization_pipelines.events.judge import RULES, Call, Refuse, judge
 from personalization_pipelines.events.rules import MAX_ITEMS
-from personalization_pipelines.events.visitors import Visitors
+from personalization_pipelines.events.visitors import Visitors, visitor_of
 from personalization_pipelines.identifiers import parse_user_id, pseudonym
 from tests.conftest import make_website
 
@@ -214,6 +214,24 @@ def test_visitors_of_a_batch_are_those_of_single_calls(user: str, key: bytes, cu
         return
     expected = pseudonym(key, customer, known) if known is not None else ""
     assert visitors[user] == visitors[user] == expected or user.startswith("~")
+
+
+USERS = st.text(max_size=30) | st.text("abcXYZ019-.@_~", max_size=30) | st.just("not_defined") | st.just("a" * 600)
+
+
+@given(st.lists(USERS | st.integers() | st.none() | st.booleans() | st.lists(st.text()), max_size=20))
+def test_visitors_met_together_are_those_of_single_calls(users: list[Any]) -> None:
+    visitors = Visitors("00001", KEY)
+    visitors.meet(users)
+    for user, visitor in visitors.items():
+        assert user in {str(one) for one in users}
+        assert visitor == visitor_of(user, "00001", KEY)
+
+
+def test_plain_users_are_met_together_also_where_others_are_among_them() -> None:
+    visitors, plain = Visitors("00001", KEY), ["7", "a-b", "x@y.example"]
+    visitors.meet([7, "a-b", None, "x@y.example", ["a"], "not_defined", "", "~token", "é", True])
+    assert sorted(visitors) == sorted(plain)
 
 
 @given(st.binary(max_size=200))
