@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -88,13 +88,27 @@ class StoredTable:
     @property
     def state(self) -> str:
         """Return what tells one content from another: the SHA-256 of its file, or of all that it consists of."""
-        return self.chain[0] if not self.changes else fingerprint(chain=self.chain)
+        return self._state_after(len(self.changes))
+
+    def _state_after(self, changes: int) -> str:
+        return self.chain[0] if not changes else fingerprint(chain=self.chain[: changes + 1])
+
+    def changes_since(self, state: str) -> tuple[Change, ...] | None:
+        """Return what changed since one of its states, oldest first; None where it was never in that one."""
+        for number in range(len(self.changes), -1, -1):
+            if self._state_after(number) == state:
+                return self.changes[number:]
+        return None
 
     @property
     def files(self) -> tuple[Path, ...]:
         """Return all its files, the whole one first."""
-        names = [name for change in self.changes for name in (change.rows, change.gone) if name]
-        return self.path, *(self.path.with_name(name) for name in names)
+        return self.path, *self.files_of(self.changes)
+
+    def files_of(self, changes: Iterable[Change]) -> tuple[Path, ...]:
+        """Return the files of some of its changes."""
+        names = [name for change in changes for name in (change.rows, change.gone) if name]
+        return tuple(self.path.with_name(name) for name in names)
 
     @property
     def digests(self) -> dict[Path, str]:
@@ -118,7 +132,7 @@ class StoredTable:
         if not self.changes:
             return f"select * from {self._read(self.path.name)}"  # noqa: S608 - our own path
         return f"""
-            with newest as ({self._newest()})
+            with newest as ({self._newest(self.changes)})
             select * from {self._read(self.path.name)} anti join newest using ({column_list(self.key)})
             union all by name select * exclude ({GONE}) from newest where not {GONE}
         """  # noqa: S608 - names and paths are ours
@@ -126,7 +140,7 @@ class StoredTable:
     @property
     def parts(self) -> Parts:
         """Return it as what a query for a few of its rows looks through."""
-        return Parts(self._read(self.path.name), self._newest() if self.changes else "", self.key)
+        return Parts(self._read(self.path.name), self._newest(self.changes) if self.changes else "", self.key)
 
     def batches(self, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """Yield its rows in the order of its key, only `columns`, about `rows` at a time."""
@@ -138,7 +152,7 @@ class StoredTable:
                 yield from file.iter_batches(rows, columns=wanted)
                 return
             read = [*wanted, *(name for name in self.key if name not in wanted)]
-            merger = _Merger(self._newest_rows(read), self.key)
+            merger = _Merger(self.newest_rows(self.changes, read), self.key)
             for batch in file.iter_batches(rows, columns=read):
                 yield from merger.add(batch.select(read)).select(wanted).to_batches()
             yield from merger.rest().select(wanted).to_batches()
@@ -156,10 +170,10 @@ class StoredTable:
     def _read(self, name: str) -> str:
         return f"read_parquet({quoted(self.path.with_name(name))})"
 
-    def _newest(self) -> str:
+    def _newest(self, changes: Sequence[Change]) -> str:
         """Return a query for the newest row of each key that a change touched; `gone` where the change removed it."""
         parts = []
-        for step, change in enumerate(self.changes):
+        for step, change in enumerate(changes):
             if change.rows:
                 parts.append(f"select *, false as {GONE}, {step} as step from {self._read(change.rows)}")  # noqa: S608 - ours
             if change.gone:
@@ -170,16 +184,20 @@ class StoredTable:
             qualify row_number() over (partition by {column_list(self.key)} order by step desc) = 1
         """  # noqa: S608 - names and paths are ours
 
-    def _newest_rows(self, columns: Sequence[str]) -> pa.Table:
+    def newest_rows(self, changes: Sequence[Change], columns: Sequence[str]) -> pa.Table:
+        """Return the newest row of each key that these changes touched, in the order of the key, and the flag `gone`.
+
+        Of a row that is gone only the key is there.
+        """
         import duckdb
 
-        key = column_list(self.key)
         # a table of which nothing but keys went has no other columns: the whole file says which there are
+        newest = f"union all by name {self._newest(changes)}" if changes else ""
+        order = f"order by {column_list(self.key)}" if changes else ""
         query = f"""
             select {column_list(columns)}, {GONE} from (
-                select *, false as {GONE} from {self._read(self.path.name)} where false
-                union all by name {self._newest()}
-            ) order by {key}
+                select *, false as {GONE} from {self._read(self.path.name)} where false {newest}
+            ) {order}
         """  # noqa: S608 - names and paths are ours
         with duckdb.connect() as connection:
             return connection.sql(query).to_arrow_table()

@@ -104,6 +104,10 @@ class Coded:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def recoded(self, codes: Mapping[str, int], dtype: Any) -> NDArray[Any]:
+        """Return the code that each text has among other names."""
+        return np.array([codes[name] for name in self.names], dtype)[self.codes]
+
 
 def decode_json(what: object, text: bytes, kind: Any) -> Any:
     """Return JSON as a value of type `kind`; CorruptData, naming `what`, where it is none."""

@@ -90,10 +90,15 @@ def check_contents(directory: Path, manifest: Manifest) -> None:
     extra = {path.name for path in directory.iterdir()} - set(manifest.files) - {MANIFEST, SEAL}
     if extra:
         raise CorruptData(f"{directory}: holds files of no publication: {sorted(extra)}; remove them")
-    for name, entry in manifest.files.items():
-        with (directory / name).open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
-                raise CorruptData(f"{directory / name}: does not match its checksum; publish again or roll back")
+    for name in manifest.files:
+        check_file(directory, manifest, name)
+
+
+def check_file(directory: Path, manifest: Manifest, name: str) -> None:
+    """Raise CorruptData unless a file has the SHA-256 of the manifest."""
+    with (directory / name).open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != manifest.files[name].sha256:
+            raise CorruptData(f"{directory / name}: does not match its checksum; publish again or roll back")
 
 
 def read_current(publications: Path) -> Path | None:

@@ -14,7 +14,7 @@ from personalization_pipelines.models.artifact import ModelArtifact, current_bui
 from personalization_pipelines.models.base import Lists, Neighbours, Ranking
 from personalization_pipelines.models.named_items import banned_items, moved_items
 from personalization_pipelines.scenarios.arrays import Texts, check_range
-from personalization_pipelines.scenarios.features_read import ItemTable
+from personalization_pipelines.scenarios.item_table import ItemTable
 from personalization_pipelines.scenarios.plan import Plan
 from personalization_pipelines.scenarios.published_models import ModelEntry
 from personalization_pipelines.scenarios.tables import Arrays, gather, model_arrays

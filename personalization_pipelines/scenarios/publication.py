@@ -7,6 +7,7 @@ names a directory that nobody changes any more. The same inputs give the same id
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,13 +18,11 @@ from personalization_pipelines.build import Build
 from personalization_pipelines.errors import Busy, CorruptData
 from personalization_pipelines.fingerprint import fingerprint
 from personalization_pipelines.scenarios.disk import Disk
-from personalization_pipelines.scenarios.features_read import (
-    feature_fingerprints,
-    read_items,
-    read_transfers,
-    read_visitors,
-)
+from personalization_pipelines.scenarios.feature_tables import feature_fingerprints
+from personalization_pipelines.scenarios.features_read import read_transfers, read_visitors
 from personalization_pipelines.scenarios.gates import Answer, Gate, check_gates, require
+from personalization_pipelines.scenarios.item_patches import ItemsBefore
+from personalization_pipelines.scenarios.item_table import read_items
 from personalization_pipelines.scenarios.kept import (
     Published,
     current,
@@ -43,6 +42,8 @@ from personalization_pipelines.scenarios.plan import Plan, make_plan
 from personalization_pipelines.scenarios.published import Publication, verify
 from personalization_pipelines.scenarios.tables import Content
 from personalization_pipelines.scenarios.writing import Progress, write_publication
+
+_log = logging.getLogger(__name__)
 
 __all__ = ["PublicationReport", "Published", "current", "listing", "publish", "rollback", "verify"]
 
@@ -160,7 +161,7 @@ def _written(
         return
     beside = final.with_name(f".{final.name}.tmp")
     try:
-        content = _content(build, inputs, progress)
+        content = _content(build, inputs, final.parent, progress)
         write_publication(
             beside,
             content,
@@ -179,11 +180,11 @@ def _written(
             disk.remove(beside)
 
 
-def _content(build: Build, inputs: _Inputs, progress: Progress | None) -> Content:
+def _content(build: Build, inputs: _Inputs, root: Path, progress: Progress | None) -> Content:
     say = progress or (lambda what, done, total: None)
     total = len(inputs.models) + 2
     say("read items", 0, total)
-    items = read_items(build.features, build.website.currency, inputs.blacklist)
+    items = read_items(build.features, build.website.currency, inputs.blacklist, _items_before(root))
     say("read histories", 1, total)
     visitors = read_visitors(build.features, items)
     models = []
@@ -192,6 +193,16 @@ def _content(build: Build, inputs: _Inputs, progress: Progress | None) -> Conten
         models.append(read_model(build, inputs.plan, name, build_id, items))
     languages, moved = (items.languages, items.language_names), read_transfers(build.features)
     return Content(inputs.plan, items.arrays, items.categories, visitors, models, *languages, moved)
+
+
+def _items_before(root: Path) -> ItemsBefore | None:
+    """Return the items that serve now, None where there are none to go on from: they are only worth some time."""
+    serving = read_current_or_none(root)
+    try:
+        return ItemsBefore.of(serving) if serving else None
+    except CorruptData as error:
+        _log.warning("%s; all items are read anew", error)
+        return None
 
 
 def _gates(build: Build, directory: Path, root: Path, answer: Answer | None, *, enforced: bool) -> list[Gate]:

@@ -99,13 +99,9 @@ def language_arrays(
         raise CorruptData(f"the items have {len(names):,} languages; at most {MAX_LANGUAGES:,} can be published")
     codes = {name: code for code, name in enumerate(names)}
     return {
-        "own": _recoded(own, codes),
+        "own": own.recoded(codes, np.int16),
         "rows": rows,
-        "codes": _recoded(further, codes),
+        "codes": further.recoded(codes, np.int16),
         "starts": attributes.starts,
         "text": attributes.blob,
     }, names
-
-
-def _recoded(texts: Coded, codes: Mapping[str, int]) -> NDArray[np.int16]:
-    return np.array([codes[name] for name in texts.names], np.int16)[texts.codes]

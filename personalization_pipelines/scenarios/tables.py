@@ -46,15 +46,17 @@ def item_arrays(
     path_starts: NDArray[np.int64],
     paths: Coded,
     attributes: Texts,
+    keys: NDArray[np.int64] | None = None,
 ) -> tuple[Arrays, tuple[str, ...]]:
     """Return the arrays of `items.bin` and the categories.
 
     All columns have one element a row, rows in order of type and id; `paths[path_starts[row]:path_starts[row + 1]]`
-    are a row's own categories; `attributes` are JSON objects. Raises CorruptData where an item is there twice.
+    are a row's own categories; `attributes` are JSON objects; `keys` are what `item_keys` makes of types and ids,
+    where that is known. Raises CorruptData where an item is there twice.
     """
     categories = all_categories(paths.names)
     starts, codes = _own_codes(path_starts, paths, categories)
-    keys = item_keys(types, ids)
+    keys = item_keys(types, ids) if keys is None else keys
     order = _stable_order(keys)
     _refuse_twins(types, ids, keys, order)
     arrays: Arrays = {

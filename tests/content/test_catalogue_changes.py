@@ -30,7 +30,7 @@ from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.features.building import run_all
 from personalization_pipelines.features.sql_models import feature_names, feature_path, load_feature
 from personalization_pipelines.home import Home
-from personalization_pipelines.scenarios.features_read import read_items
+from personalization_pipelines.scenarios.item_table import read_items
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.content.files import write

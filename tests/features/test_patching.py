@@ -24,7 +24,8 @@ from personalization_pipelines.features.sql_models import feature_names, feature
 from personalization_pipelines.features.stored import StoredTable
 from personalization_pipelines.home import Home
 from personalization_pipelines.models.read_features import read_training_data
-from personalization_pipelines.scenarios.features_read import feature_fingerprints, read_items
+from personalization_pipelines.scenarios.feature_tables import feature_fingerprints
+from personalization_pipelines.scenarios.item_table import read_items
 from personalization_pipelines.timespans import parse_schedule
 from personalization_pipelines.website import Website
 from tests.conftest import make_website

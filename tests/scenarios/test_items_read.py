@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 
 from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.scenarios import features_read
-from personalization_pipelines.scenarios.features_read import ItemTable, read_items
+from personalization_pipelines.scenarios import item_columns
+from personalization_pipelines.scenarios.item_table import ItemTable, read_items
 from personalization_pipelines.scenarios.published_items import ALWAYS, ITEMS_SCHEMA, item_key
 from personalization_pipelines.scenarios.published_languages import LANGUAGES_SCHEMA as LANGUAGES_ARRAYS
 from personalization_pipelines.scenarios.tables import _stable_order
@@ -169,7 +169,7 @@ CASES = {
 def test_the_arrays_are_those_of_a_slow_reading_however_the_table_is_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str, rows: int
 ) -> None:
-    monkeypatch.setattr(features_read, "_ITEM_BATCH", rows)
+    monkeypatch.setattr(item_columns, "_ROWS", rows)
     blacklist = frozenset({(1, "1"), (1, "zebra/ü€𝄞\0"), (2, "nowhere"), (9, "1"), (1, "\ud800")})
     found = read_items(CASES[case].write(tmp_path), "EUR", blacklist)
     assert plain(found) == slow_reading(CASES[case], "EUR", blacklist)
