@@ -82,9 +82,25 @@ class Texts(Sequence[str]):
             for start, end in pairwise((places - places[0]).tolist()):
                 yield copied[start:end]
 
+    def not_utf8(self) -> int:
+        """Return the place of the first text that is not UTF-8, -1 where all are."""
+        for first in range(0, len(self), _AT_ONCE):
+            last = min(first + _AT_ONCE, len(self))
+            if not _is_utf8(self._blob[self._starts[first] : self._starts[last]]):
+                return next(row for row in range(first, len(self)) if not _is_utf8(self.raw(row)))
+        return -1
+
     def check(self, name: str, thorough: bool) -> None:
         """Raise CorruptData unless the starts fit the blob."""
         check_starts(name, self.starts, len(self.blob), thorough)
+
+
+def _is_utf8(text: memoryview) -> bool:
+    try:
+        str(text, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, eq=False)

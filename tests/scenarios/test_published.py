@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personalization_pipelines.errors import CorruptData
+from personalization_pipelines.scenarios.arrays import Texts
 from personalization_pipelines.scenarios.manifest import MANIFEST, SEAL, encode_manifest, read_manifest
 from personalization_pipelines.scenarios.published import EVENTS, Publication, verify
 from personalization_pipelines.scenarios.published_items import Items
@@ -295,6 +296,22 @@ def test_attributes_that_are_no_json_object_are_refused_by_verify(tmp_path: Path
     made.items["attribute_text"] = poked(made.items["attribute_text"], ord("!"))
     with pytest.raises(CorruptData, match="JSON object"):
         verify(write(tmp_path, made))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'{"a":["\xff"]}', b"[1]", b"1", b'{"a":[1],}', b'{"a":tru}', b'{"a":1}{}', b"{", b'{"a":"\x01"}', b"[" * 100_000],
+)
+def test_the_row_whose_attributes_are_no_json_object_is_named(
+    tmp_path: Path, made: Content, text: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("personalization_pipelines.scenarios.arrays._AT_ONCE", 2)
+    rows = [b'{"a":["\xc3\xa9"]}', b"", text, b"{}"]
+    starts = np.cumsum([0, *map(len, rows)])
+    items = {**made.items, "attribute_starts": starts, "attribute_text": np.frombuffer(b"".join(rows), np.uint8)}
+    wanted = Texts(made.items["id_starts"], made.items["id_text"])[2]
+    with pytest.raises(CorruptData, match=f"item '{wanted}' .*JSON object"):
+        verify(write(tmp_path, replace(made, items=items)))
 
 
 def test_an_item_that_is_there_twice_is_refused_when_written(shop: Website) -> None:
