@@ -42,7 +42,10 @@ LOCK_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class FeatureReport:
-    """One built table. `unchanged`: nothing it reads had changed, so its file was left alone."""
+    """One built table. `unchanged`: nothing it reads had changed, so its file was left alone.
+
+    `preview` are a few of its rows, those that changed last where any did.
+    """
 
     name: str
     rows: int
@@ -259,7 +262,7 @@ def _columns_read(table: StoredTable, reader: SqlModel) -> object:
 def _preview(name: str, table: StoredTable, names: Sequence[str]) -> tuple[dict[str, Any], ...]:
     columns = load_contracts()[name].columns if name in load_contracts() else {}
     shown = [column for column in names if column not in columns or not columns[column].private]
-    batch = next(table.batches(shown, PREVIEW_ROWS), None)
+    batch = next(table.some(shown, PREVIEW_ROWS), None)
     return tuple(batch.to_pylist()[:PREVIEW_ROWS]) if batch is not None else ()
 
 

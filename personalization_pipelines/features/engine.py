@@ -27,7 +27,7 @@ from personalization_pipelines.content.merging import KEY
 from personalization_pipelines.content.price_history import PRICE_SCHEMA, price_files
 from personalization_pipelines.content.transfers import TRANSFER_SCHEMA, transfers_file
 from personalization_pipelines.content.users import USER_SCHEMA, users_file
-from personalization_pipelines.content.versions import State, newest_sql, state_sql
+from personalization_pipelines.content.versions import REMOVED, State, state_sql
 from personalization_pipelines.errors import ConfigurationError
 from personalization_pipelines.events.lake import event_files, lake_fingerprint
 from personalization_pipelines.events.schema import EVENT_SCHEMA, TIME
@@ -168,7 +168,8 @@ class Engine:
         if name == "lake_items" and whole and changes:
             columns = column_list(ITEM_SCHEMA.names)
             read = f"(select {columns} from read_parquet({quoted(whole)}))"  # noqa: S608 - our own path
-            return Parts(read, newest_sql(changes, ITEM_SCHEMA.names, KEY, GONE), KEY)
+            kept = f"{columns}, {REMOVED} as {GONE}"
+            return Parts(read, tuple(f"select {kept} from read_parquet({quoted(one)})" for one in changes), KEY)  # noqa: S608
         return Parts(f"({self._queries[name]})") if name in self._queries else None
 
     def changed_files(self, name: str) -> tuple[Path, ...]:

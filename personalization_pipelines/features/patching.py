@@ -21,7 +21,7 @@ LEAST_ROWS = 20_000
 """Smaller tables are built whole: that takes milliseconds."""
 CHANGED_SHARE = 0.25
 MOST_CHANGES = 24
-TOUCHED, OLD, NEWEST, OTHERS = "touched_keys", "old_rows", "newest_rows", "other_keys"
+TOUCHED, OLD, NEWEST, OTHERS = "touched_keys", "old_rows", "newest_keys", "other_keys"
 
 States = Sequence[str]
 
@@ -114,34 +114,53 @@ class Patcher:
         self._pick(name, parts, names)
         return True
 
-    def _pick(self, target: str, parts: Parts, columns: Sequence[str]) -> None:
+    def _pick(self, target: str, parts: Parts, columns: Sequence[str], *, narrow: bool = False) -> None:
         """Make the temporary table `target` of the touched rows of a relation.
 
-        The keys of what is whole are looked through first: where only the changes hold such rows, as when each item is
-        one row, nothing else of it is read.
+        Rows are read of those changes alone that have such ones; of what is whole, keys are looked through first, where
+        its columns are not `narrow` (then looking costs what reading does).
         """
-        by, read, whole = column_list(self._by), column_list(columns), parts.whole
-        if not parts.newest:
-            rows = f"select {read} from {whole} semi join {TOUCHED} using ({by})"  # noqa: S608 - names and paths are ours
-            self._engine.rows(f'create or replace temp table "{target}" as {rows}')
-            return
-        key = column_list(parts.key)
-        newest = f"select * from ({parts.newest}) semi join {TOUCHED} using ({by})"  # noqa: S608 - as above
+        if parts.changes:
+            found = [*self._changed(parts), *self._unchanged(parts, narrow)]
+        else:
+            found = [f"{parts.whole} semi join {TOUCHED} using ({column_list(self._by)})"]
+        read = column_list(columns)
+        rows = " union all by name ".join(f"select {read} from {one}" for one in found)  # noqa: S608 - names and paths are ours
+        self._engine.rows(f'create or replace temp table "{target}" as {rows}')
+
+    def _changed(self, parts: Parts) -> list[str]:
+        """Put key, step and `gone` of each touched key that changed into NEWEST; return relations with its rows."""
+        by, key = column_list(self._by), column_list(parts.key)
+        steps = " union all ".join(
+            f"select {key}, {GONE}, {step} as step from ({one}) semi join {TOUCHED} using ({by})"  # noqa: S608 - as above
+            for step, one in enumerate(parts.changes)
+        )
+        newest = f"select * from ({steps}) qualify row_number() over (partition by {key} order by step desc) = 1"  # noqa: S608
         self._engine.rows(f"create or replace temp table {NEWEST} as {newest}")
-        found = f"select {key} from (select {key} from {whole} semi join {TOUCHED} using ({by}))"  # noqa: S608 - as above
-        self._engine.rows(f"create or replace temp table {OTHERS} as {found} anti join {NEWEST} using ({key})")
-        others = f"semi join {OTHERS} using ({key})" if self._count(OTHERS) else "where false"
-        rows = f"""
-            select {read} from {whole} {others}
-            union all by name select * exclude ({GONE}) from {NEWEST} where not {GONE}
-        """  # noqa: S608 - as above
-        self._engine.rows(f'create or replace temp table "{target}" as select {read} from ({rows})')  # noqa: S608 - as above
+        there = self._engine.rows(f"select distinct step from {NEWEST} where not {GONE} order by step")  # noqa: S608 - as above
+        return [
+            f"(select * exclude ({GONE}) from ({parts.changes[step]}) where not {GONE}) "  # noqa: S608 - as above
+            f"semi join (select {key} from {NEWEST} where step = {step} and not {GONE}) using ({key})"
+            for (step,) in there
+        ]
+
+    def _unchanged(self, parts: Parts, narrow: bool) -> list[str]:
+        """Return relations with the touched rows of what is whole that no change holds."""
+        if set(self._by) == set(parts.key) and self._count(NEWEST) == self._count(TOUCHED):
+            return [_none_of(parts)]
+        by, key = column_list(self._by), column_list(parts.key)
+        others = f"{parts.whole} semi join {TOUCHED} using ({by}) anti join {NEWEST} using ({key})"
+        if narrow:
+            return [others]
+        self._engine.rows(f"create or replace temp table {OTHERS} as select {key} from {others}")  # noqa: S608 - as above
+        # behind nothing to join with, DuckDB still reads the columns
+        return [f"{parts.whole} semi join {OTHERS} using ({key})" if self._count(OTHERS) else _none_of(parts)]
 
     def _differences(self, rows: Path, gone: Path, compared: Sequence[str]) -> tuple[int, int, frozenset[str]]:
         """Write the keys of `rows` that went; return how many, of how many rows, and which compared columns differ."""
         key = column_list(self._contract.key)
         read = [*self._contract.key, *(name for name in compared if name not in self._contract.key)]
-        self._pick(OLD, self._table.parts, read)
+        self._pick(OLD, self._table.parts, read, narrow=True)
         new = f"read_parquet({quoted(rows)})"
         went = self._engine.write(f"select {key} from {OLD} anti join {new} using ({key}) order by {key}", gone)  # noqa: S608
         differing = "".join(f', bool_or(o."{name}" is distinct from n."{name}")' for name in compared)
@@ -151,6 +170,11 @@ class Patcher:
 
     def _count(self, relation: str) -> int:
         return int(self._engine.rows(f"select count(*) from {relation}")[0][0])  # noqa: S608 - ours
+
+
+def _none_of(parts: Parts) -> str:
+    """Return a relation without rows, which has the columns: there may be no other."""
+    return f"(select * from {parts.whole} where false)"  # noqa: S608 - as above
 
 
 def evolved(digests: Mapping[str, str], patch: Patch) -> dict[str, str]:

@@ -45,13 +45,13 @@ class Change:
 
 
 class Parts(NamedTuple):
-    """A relation with all rows of a moment, and a query for its changes since: one row a key, and the column `gone`.
+    """A relation with all rows of a moment, and queries for its changes since, oldest first, with the column `gone`.
 
-    `newest` is empty where nothing changed, `key` where the relation never does.
+    Of equal `key`s the newest counts. Where the relation never changes, there is no key.
     """
 
     whole: str
-    newest: str = ""
+    changes: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
 
 
@@ -140,7 +140,7 @@ class StoredTable:
     @property
     def parts(self) -> Parts:
         """Return it as what a query for a few of its rows looks through."""
-        return Parts(self._read(self.path.name), self._newest(self.changes) if self.changes else "", self.key)
+        return Parts(self._read(self.path.name), tuple(map(self._change, self.changes)), self.key)
 
     def batches(self, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """Yield its rows in the order of its key, only `columns`, about `rows` at a time."""
@@ -157,6 +157,20 @@ class StoredTable:
                 yield from merger.add(batch.select(read)).select(wanted).to_batches()
             yield from merger.rest().select(wanted).to_batches()
 
+    def some(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield rows to look at, at most so many at a time: those of the last change, or of a table without, its own.
+
+        Putting a large table together to show its first rows would take longer than building what changed.
+        """
+        import pyarrow.parquet as pq
+
+        last = self.changes[-1].rows if self.changes else ""
+        if not last:
+            yield from self.batches(columns, rows)
+            return
+        with pq.ParquetFile(self.path.with_name(last)) as file:
+            yield from file.iter_batches(rows, columns=list(columns))
+
     def read(self, columns: Sequence[str]) -> pa.Table:
         """Return its rows in the order of its key, only `columns`."""
         import pyarrow as pa
@@ -170,17 +184,20 @@ class StoredTable:
     def _read(self, name: str) -> str:
         return f"read_parquet({quoted(self.path.with_name(name))})"
 
+    def _change(self, change: Change) -> str:
+        """Return a query for the rows of a change and the keys of what it removed, which are `gone`."""
+        named = ((change.rows, "false"), (change.gone, "true"))
+        return " union all by name ".join(
+            f"select *, {gone} as {GONE} from {self._read(name)}"  # noqa: S608 - ours
+            for name, gone in named
+            if name
+        )
+
     def _newest(self, changes: Sequence[Change]) -> str:
         """Return a query for the newest row of each key that a change touched; `gone` where the change removed it."""
-        parts = []
-        for step, change in enumerate(changes):
-            if change.rows:
-                parts.append(f"select *, false as {GONE}, {step} as step from {self._read(change.rows)}")  # noqa: S608 - ours
-            if change.gone:
-                parts.append(f"select *, true as {GONE}, {step} as step from {self._read(change.gone)}")  # noqa: S608 - ours
-        together = " union all by name ".join(parts)
+        steps = (f"select *, {step} as step from ({self._change(one)})" for step, one in enumerate(changes))  # noqa: S608
         return f"""
-            select * exclude (step) from ({together})
+            select * exclude (step) from ({" union all by name ".join(steps)})
             qualify row_number() over (partition by {column_list(self.key)} order by step desc) = 1
         """  # noqa: S608 - names and paths are ours
 
