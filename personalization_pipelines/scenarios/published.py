@@ -6,6 +6,7 @@ that `open` can see raises CorruptData, and the server keeps the one it has.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,8 +95,12 @@ def verify(directory: Path) -> Manifest:
     Raises CorruptData with the file or array that is wrong; returns the manifest.
     """
     manifest = read_manifest(directory)
-    check_contents(directory, manifest)
-    Publication.open(directory, thorough=True)
+    with ThreadPoolExecutor(1) as threads:  # hashing needs no interpreter, what is looked at beside it does
+        contents = threads.submit(check_contents, directory, manifest)
+        try:
+            Publication.open(directory, thorough=True)
+        finally:
+            contents.result()  # where bytes are wrong, that is the reason to give
     return manifest
 
 
