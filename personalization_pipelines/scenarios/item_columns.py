@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personalization_pipelines.scenarios import learned_paths
-from personalization_pipelines.scenarios.arrays import Coded, Texts
+from personalization_pipelines.scenarios.arrays import Coded, LongTexts, Texts
 from personalization_pipelines.scenarios.columns import CodedParts, NumberParts, TextParts, starts_of
 from personalization_pipelines.scenarios.feature_tables import read_batches, read_table
 from personalization_pipelines.scenarios.published_items import ALWAYS
@@ -40,7 +40,7 @@ class ItemColumns:
     path_starts: NDArray[np.int64]
     paths: Coded
     languages: Coded
-    attributes: Texts
+    attributes: Texts | LongTexts
 
 
 def read_columns(features: Path, currency: str) -> ItemColumns:

@@ -103,6 +103,7 @@ def patched_items(before: ItemsBefore, features: Path, currency: str) -> Patched
 
 def _spliced(splice: Splice, before: ItemsBefore, fresh: ItemColumns, features: Path) -> ItemColumns:
     old = before.arrays
+    assert isinstance(fresh.attributes, Texts)  # noqa: S101 - they were just read
     types = splice.numbers(old["types"], fresh.types)
     ids = splice.texts(Texts(old["id_starts"], old["id_text"]), fresh.ids)
     columns = ItemColumns(
@@ -113,7 +114,7 @@ def _spliced(splice: Splice, before: ItemsBefore, fresh: ItemColumns, features: 
         splice.numbers(old["valid_to"], fresh.valid_to),
         *_paths(splice, before, fresh, features),
         splice.coded(before.own_languages, fresh.languages),
-        splice.texts(Texts(old["attribute_starts"], old["attribute_text"]), fresh.attributes),
+        splice.long_texts(Texts(old["attribute_starts"], old["attribute_text"]), fresh.attributes),
     )
     if _learned_the_same(before, features):
         return columns

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from personalization_pipelines.scenarios.arrays import Array, Texts
+from personalization_pipelines.scenarios.arrays import Texts
 from personalization_pipelines.scenarios.columns import integers, texts
 from personalization_pipelines.scenarios.published_items import item_keys
 
@@ -16,7 +16,7 @@ from personalization_pipelines.scenarios.published_items import item_keys
 class ItemPlaces:
     """The rows of items, by the arrays of `items.bin`. A key only says where to look: the type and the id decide."""
 
-    def __init__(self, arrays: Mapping[str, Array]) -> None:
+    def __init__(self, arrays: Mapping[str, Any]) -> None:
         self._types, self._keys, self._key_rows = arrays["types"], arrays["keys"], arrays["key_rows"]
         self._ids = Texts(arrays["id_starts"], arrays["id_text"])
 

@@ -15,7 +15,7 @@ from personalization_pipelines.scenarios.item_columns import ItemColumns, read_c
 from personalization_pipelines.scenarios.item_patches import ItemsBefore, Patched, patched_items
 from personalization_pipelines.scenarios.item_places import ItemPlaces
 from personalization_pipelines.scenarios.published_languages import language_arrays
-from personalization_pipelines.scenarios.tables import Arrays, item_arrays
+from personalization_pipelines.scenarios.tables import Arrays, ItemArrays, item_arrays
 
 Blacklist = frozenset[tuple[int, str]]
 """Type and id of items."""
@@ -25,7 +25,7 @@ Blacklist = frozenset[tuple[int, str]]
 class ItemTable:
     """The items of a publication: their arrays, and what finds the row of an item elsewhere."""
 
-    arrays: Arrays
+    arrays: ItemArrays
     categories: tuple[str, ...]
     types: NDArray[np.int32]
     ids: Texts

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from personalization_pipelines.scenarios.arrays import Coded, Texts
+from personalization_pipelines.scenarios.arrays import Chain, Coded, LongTexts, Texts
 from personalization_pipelines.scenarios.columns import starts_of
 
 
@@ -41,7 +41,12 @@ class Splice:
 
     def texts(self, old: Texts, fresh: Texts) -> Texts:
         """Return a column of texts."""
-        return Texts(*self._lists(old.starts, old.blob, fresh.starts, fresh.blob))
+        starts, blob = self._lists(old.starts, old.blob, fresh.starts, fresh.blob)
+        return Texts(starts, blob.whole())
+
+    def long_texts(self, old: Texts, fresh: Texts) -> LongTexts:
+        """Return a column of texts of which nothing is copied yet."""
+        return LongTexts(*self._lists(old.starts, old.blob, fresh.starts, fresh.blob))
 
     def coded(self, old: Coded, fresh: Coded) -> Coded:
         """Return a column of texts of which few differ."""
@@ -54,19 +59,18 @@ class Splice:
         """Return a column of lists of such texts: where the list of each row starts, and all of them."""
         fresh_codes, names = _recoded(old[1], fresh[1])
         starts, codes = self._lists(old[0], old[1].codes, fresh[0], fresh_codes)
-        return starts, compact(Coded(codes, names))
+        return starts, compact(Coded(codes.whole(), names))
 
     def _lists(
         self, starts: NDArray[np.int64], values: NDArray[Any], more: NDArray[np.int64], fresh: NDArray[Any]
-    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    ) -> tuple[NDArray[np.int64], Chain]:
         lengths = self.numbers(np.diff(starts), np.diff(more))
         first, last = self.order[self._begins], self.order[self._ends - 1]
         # old rows and fresh ones each have starts of their own; behind the last old one is an end, not a start
         begins, ends = np.concatenate([starts[:-1], more[:-1]]), np.concatenate([starts[1:], more[1:]])
         runs = zip((first >= self.old).tolist(), begins[first].tolist(), ends[last].tolist(), strict=True)
         both = (values, fresh)
-        parts = [both[source][begin:end] for source, begin, end in runs]
-        return starts_of(lengths), np.concatenate(parts) if parts else values[:0]
+        return starts_of(lengths), Chain([both[source][begin:end] for source, begin, end in runs], values.dtype)
 
 
 def _recoded(old: Coded, fresh: Coded) -> tuple[NDArray[np.int32], tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.models.base import Lists, Neighbours, Ranking
-from personalization_pipelines.scenarios.arrays import Array, Coded, Texts
+from personalization_pipelines.scenarios.arrays import Array, Chain, Coded, LongTexts, Texts
 from personalization_pipelines.scenarios.plan import Plan, PlanModel
 from personalization_pipelines.scenarios.published_items import item_keys, path_order
 from personalization_pipelines.scenarios.published_models import ModelEntry, relevance
@@ -19,6 +19,8 @@ from personalization_pipelines.scenarios.published_transfers import Row
 from personalization_pipelines.scenarios.published_visitors import visitor_key
 
 Arrays = dict[str, Array]
+ItemArrays = Mapping[str, Array | Chain]
+"""Those of `items.bin`: the longest may lie in parts."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Content:
     """Everything a publication holds, in memory."""
 
     plan: Plan
-    items: Arrays
+    items: ItemArrays
     categories: tuple[str, ...]
     visitors: Arrays
     models: Sequence[tuple[ModelEntry, Arrays]]
@@ -45,9 +47,9 @@ def item_arrays(
     allowed: NDArray[np.bool_],
     path_starts: NDArray[np.int64],
     paths: Coded,
-    attributes: Texts,
+    attributes: Texts | LongTexts,
     keys: NDArray[np.int64] | None = None,
-) -> tuple[Arrays, tuple[str, ...]]:
+) -> tuple[ItemArrays, tuple[str, ...]]:
     """Return the arrays of `items.bin` and the categories.
 
     All columns have one element a row, rows in order of type and id; `paths[path_starts[row]:path_starts[row + 1]]`
@@ -59,7 +61,7 @@ def item_arrays(
     keys = item_keys(types, ids) if keys is None else keys
     order = _stable_order(keys)
     _refuse_twins(types, ids, keys, order)
-    arrays: Arrays = {
+    arrays: ItemArrays = {
         "keys": keys[order],
         "key_rows": order.astype(np.int32),
         "types": types,

@@ -25,7 +25,7 @@ from personalization_pipelines.scenarios.published_languages import LANGUAGE_NAM
 from personalization_pipelines.scenarios.published_models import MODELS, model_file
 from personalization_pipelines.scenarios.published_transfers import TRANSFERS
 from personalization_pipelines.scenarios.published_visitors import VISITORS
-from personalization_pipelines.scenarios.tables import Arrays, Content
+from personalization_pipelines.scenarios.tables import Content, ItemArrays
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many steps are done, and how many there are."""
@@ -71,7 +71,7 @@ def write_publication(
     return manifest
 
 
-def _files(content: Content) -> Iterator[tuple[str, Arrays | bytes]]:
+def _files(content: Content) -> Iterator[tuple[str, ItemArrays | bytes]]:
     yield PLAN, content.plan.to_json()
     yield CATEGORIES, msgspec.json.encode(content.categories)
     yield MODELS, msgspec.json.encode([entry for entry, _ in content.models])
@@ -86,7 +86,7 @@ def _files(content: Content) -> Iterator[tuple[str, Arrays | bytes]]:
         yield model_file(entry.number), arrays
 
 
-def _write(disk: Disk, path: Path, part: Arrays | bytes) -> FileEntry:
+def _write(disk: Disk, path: Path, part: ItemArrays | bytes) -> FileEntry:
     if isinstance(part, bytes):
         return FileEntry(*write_file(disk, path, [part]))
     return FileEntry(*write_file(disk, path, pieces(part)), arrays=layout(part))
