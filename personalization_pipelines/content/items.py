@@ -23,7 +23,7 @@ from personalization_pipelines.content.import_history import (
     row_of,
 )
 from personalization_pipelines.content.item_gates import judge_items, require
-from personalization_pipelines.content.merging import KEY, Changes, merge_items
+from personalization_pipelines.content.merging import COMPARED, KEY, Changes, merge_items
 from personalization_pipelines.content.object_stores import Given
 from personalization_pipelines.content.opening import Job, opened
 from personalization_pipelines.content.progress import Progress
@@ -101,7 +101,7 @@ def import_items(
 
 def catalogue(home: Home, website: Website) -> VersionedTable:
     """Return the catalogue with all its versions."""
-    return VersionedTable(home.lake(website.name) / "items", ITEM_SCHEMA, KEY)
+    return VersionedTable(home.lake(website.name) / "items", ITEM_SCHEMA, KEY, COMPARED)
 
 
 def _import(job: Job, mode: Mode, force: bool) -> ImportReport:
