@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from personalization_pipelines.content.attribute_limits import AttributeLimits
 from personalization_pipelines.content.import_history import (
     ImportRow,
     imports_directory,
@@ -130,6 +131,8 @@ def _import(job: Job, mode: Mode, force: bool) -> ImportReport:
     report = _report(job, import_id, began, incoming, changes, rejects.written, gates)
     if changes.any or not is_recorded(job.home, job.website, import_id):
         record_import(job.home, job.website, _row(job, report))
+    if changes.any:
+        AttributeLimits(job.website, versioned).keep_whole()
     return report
 
 
