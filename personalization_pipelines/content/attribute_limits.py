@@ -30,7 +30,7 @@ from personalization_pipelines.content.known_attributes import (
 from personalization_pipelines.content.mapping import load_mapping
 from personalization_pipelines.content.merging import KEY
 from personalization_pipelines.content.report import GateRow
-from personalization_pipelines.content.versions import VersionedTable
+from personalization_pipelines.content.versions import WHOLE_ROWS, VersionedTable
 from personalization_pipelines.errors import ImportRefused
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.values import ItemQuality
@@ -95,6 +95,12 @@ class AttributeLimits:
     def keep(self) -> None:
         """Write down what is known, once the documents are the catalogue's newest version."""
         self._known.keep(self._table)
+
+    def keep_whole(self) -> None:
+        """Count the newest version if it is large and was written whole: the next document then need not do it."""
+        newest = self._table.newest()
+        if newest is not None and newest.changes is None and newest.rows >= WHOLE_ROWS:
+            self.keep()
 
 
 def text_names(website: Website) -> frozenset[str]:

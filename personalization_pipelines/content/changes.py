@@ -127,6 +127,8 @@ class _Applying:
             yield self._import(kind, [good[n] for n in fitting], [arrived[n] for n in fitting], began)
         if kind.limited and fitting:
             limits.keep()
+        elif fitting:
+            limits.keep_whole()
 
     def _import(self, kind: Kind, good: Sequence[Change], arrived: Sequence[Arrived], began: float) -> ImportRow:
         table = catalogue(self.home, self.website)

@@ -27,7 +27,7 @@ EXACT_FLOAT = 2**53
 MAX_LABEL = 128
 """Characters of a session, order or event id."""
 
-_CANONICAL_ID = r"^[1-9][0-9]{0,17}$"
+CANONICAL_ID = re.compile("[1-9][0-9]{0,17}")
 """Ids that are their own canonical form, on whichever website: no Python is needed to see it."""
 _WHOLE_TEXT = r"^(-?[0-9]+)\.0+$"
 _WHOLE = re.compile(r"-?[0-9]{1,19}(\.0*)?", re.ASCII)
@@ -104,7 +104,7 @@ def inexact_ids(cells: pa.Array) -> pa.Array:
 def item_ids(text: pa.Array, alphanumeric: bool) -> pa.Array:
     """Return item ids in the website's canonical form."""
     return except_where(
-        pc.match_substring_regex(text, _CANONICAL_ID),
+        pc.match_substring_regex(text, f"^{CANONICAL_ID.pattern}$"),
         text,
         text,
         lambda odd: each_distinct(odd, lambda value: parse_item_id(value, alphanumeric=alphanumeric), pa.string()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -29,6 +30,8 @@ INCOMING_SCHEMA = pa.schema(
         ("attributes", pa.string()),
     ]
 )
+_FLAT = tuple(name for name in INCOMING_SCHEMA.names if name not in _NESTED)
+_FLAT_OF = attrgetter(*_FLAT)
 
 
 def item_tables(items: Iterable[XmlItem]) -> Iterator[pa.Table]:
@@ -36,10 +39,10 @@ def item_tables(items: Iterable[XmlItem]) -> Iterator[pa.Table]:
     columns = _Columns()
     for item in items:
         columns.add(item)
-        if len(columns.cells["item"]) == ROWS:
+        if len(columns.rows) == ROWS:
             yield columns.table()
             columns = _Columns()
-    if columns.cells["item"]:
+    if columns.rows:
         yield columns.table()
 
 
@@ -48,20 +51,20 @@ class _Columns:
     Python's garbage collector again and again."""
 
     def __init__(self) -> None:
-        self.cells: dict[str, list[Any]] = {name: [] for name in INCOMING_SCHEMA.names}
+        self.rows: list[tuple[Any, ...]] = []
         self.paths: list[str] = []
-        self.adds = [(name, self.cells[name].append) for name in INCOMING_SCHEMA.names if name not in _NESTED]
-        self.cells["categories"].append(0)
+        self.ends = [0]
+        self.attributes: list[bytes] = []
 
     def add(self, item: XmlItem) -> None:
-        for name, add in self.adds:
-            add(getattr(item, name))
+        self.rows.append(_FLAT_OF(item))
         self.paths += item.categories
-        self.cells["categories"].append(len(self.paths))
-        self.cells["attributes"].append(orjson.dumps(item.attributes, option=orjson.OPT_SORT_KEYS))
+        self.ends.append(len(self.paths))
+        self.attributes.append(orjson.dumps(item.attributes, option=orjson.OPT_SORT_KEYS))
 
     def table(self) -> pa.Table:
-        offsets = pa.array(self.cells.pop("categories"), pa.int32())
-        categories = pa.ListArray.from_arrays(offsets, pa.array(self.paths, pa.string()))
-        arrays = {name: pa.array(cells, INCOMING_SCHEMA.field(name).type) for name, cells in self.cells.items()}
-        return pa.table({**arrays, "categories": categories}).select(INCOMING_SCHEMA.names).cast(INCOMING_SCHEMA)
+        offsets, paths = pa.array(self.ends, pa.int32()), pa.array(self.paths, pa.string())
+        cells = dict(zip(_FLAT, zip(*self.rows, strict=True), strict=True))
+        arrays = {name: pa.array(column, INCOMING_SCHEMA.field(name).type) for name, column in cells.items()}
+        arrays |= {"categories": pa.ListArray.from_arrays(offsets, paths), "attributes": pa.array(self.attributes)}
+        return pa.table(arrays).select(INCOMING_SCHEMA.names).cast(INCOMING_SCHEMA)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from personalization_pipelines.content.attribute_limits import AttributeLimits
 from personalization_pipelines.content.import_history import (
     ImportRow,
     imports_directory,
@@ -23,7 +24,7 @@ from personalization_pipelines.content.import_history import (
     row_of,
 )
 from personalization_pipelines.content.item_gates import judge_items, require
-from personalization_pipelines.content.merging import KEY, Changes, merge_items
+from personalization_pipelines.content.merging import COMPARED, KEY, Changes, merge_items
 from personalization_pipelines.content.object_stores import Given
 from personalization_pipelines.content.opening import Job, opened
 from personalization_pipelines.content.progress import Progress
@@ -101,7 +102,7 @@ def import_items(
 
 def catalogue(home: Home, website: Website) -> VersionedTable:
     """Return the catalogue with all its versions."""
-    return VersionedTable(home.lake(website.name) / "items", ITEM_SCHEMA, KEY)
+    return VersionedTable(home.lake(website.name) / "items", ITEM_SCHEMA, KEY, COMPARED)
 
 
 def _import(job: Job, mode: Mode, force: bool) -> ImportReport:
@@ -130,6 +131,8 @@ def _import(job: Job, mode: Mode, force: bool) -> ImportReport:
     report = _report(job, import_id, began, incoming, changes, rejects.written, gates)
     if changes.any or not is_recorded(job.home, job.website, import_id):
         record_import(job.home, job.website, _row(job, report))
+    if changes.any:
+        AttributeLimits(job.website, versioned).keep_whole()
     return report
 
 

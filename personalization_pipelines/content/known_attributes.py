@@ -1,7 +1,8 @@
 """Which attributes the catalogue has, kept beside it, so that judging a change costs what the change brings.
 
 `lake/<website>/known_attributes.json` holds the names, the texts of each nominal attribute, and bounds for those that
-name single items. It follows the catalogue's versions: those of changes are read once, a whole one is counted anew.
+name single items. It follows the catalogue's versions: those of changes are read once, a whole one is counted anew,
+by whoever writes it where it is large.
 What has left the catalogue stays known until then, so that there are *at most* as many names and values as known: a
 change that keeps to the limits by this count keeps to them. Where it does not, attribute_limits.py counts exactly.
 The file can be deleted at any time.
@@ -24,8 +25,8 @@ from personalization_pipelines.content.versions import Version, VersionedTable
 from personalization_pipelines.website.values import ItemQuality
 
 FILE = "known_attributes.json"
-ROWS = 10_000
-"""Rows of the catalogue that are in memory at once while it is counted."""
+SAMPLE, MANY = 20_000, 5_000
+"""An attribute with so many different lists of values in so many rows has too many to be listed in one go."""
 # Slashes and tildes of a name are written as JSON pointers want them.
 TEXTS = """
 select key, json_extract_string(v, '$') as text, key_rows.number as number
@@ -44,6 +45,13 @@ from (select key, count(distinct text) as different, count(*) as texts from foun
 join (select key, max(n) as most from (select key, count(*) as n from found group by key, number) group by key) m
   using (key)
 """  # noqa: S608 - our own query
+_NAMES = "select distinct unnest(json_keys(attributes)) from ({state})"
+_LISTS = """
+select number, list(found::varchar)
+from (select distinct unnest(range(len($places))) as number, unnest(json_extract(attributes, $places)) as found
+      from ({state}))
+where found is not null group by number
+"""
 _log = logging.getLogger(__name__)
 _decoder = msgspec.json.Decoder(dict[str, list[Any]])
 
@@ -203,30 +211,44 @@ def _since(versions: Sequence[Version], file: str) -> list[Version] | None:
 
 
 def _counted(table: VersionedTable, text: set[str], limit: int) -> KnownAttributes:
-    """Count the newest version: an attribute with more values than the limit either names single items, or has them."""
+    """Count the newest version: an attribute with more values than the limit either names single items, or has them.
+
+    DuckDB finds the different lists of values of each attribute, which are few where the attribute is nominal.
+    """
     newest = table.newest()
-    known = KnownAttributes(newest.file if newest else "", text)
+    known, state = KnownAttributes(newest.file if newest else "", text), table.sql(newest, ("attributes",))
     with duckdb.connect() as connection:
-        rows = connection.execute(table.sql(newest, ("attributes",)))
-        while batch := rows.fetchmany(ROWS):
-            known.learn(known.look(row for (row,) in batch))
-            for name in [name for name, texts in known.values.items() if len(texts) > limit]:
-                known.singles[name] = Single(0, 0, 0)
-                del known.values[name]
-        if known.singles:
-            _measure(known, connection, table)
+        known.names = {name for (name,) in connection.execute(_NAMES.format(state=state)).fetchall()}
+        nominal = sorted(name for name in known.names if not known.is_text(name))
+        sampled = f"select * from ({state}) limit {SAMPLE}"  # noqa: S608 - our own query
+        many = {name for name, lists in _lists(connection, sampled, nominal) if len(lists) > MANY}
+        for name, lists in _lists(connection, state, [name for name in nominal if name not in many]):
+            known.values[name] = {one for values in lists for one in texts_of(msgspec.json.decode(values))}
+        many |= {name for name, values in known.values.items() if len(values) > limit}
+        if many:
+            _measure(known, connection, state, many, limit)
     return known
 
 
-def _measure(known: KnownAttributes, connection: duckdb.DuckDBPyConnection, table: VersionedTable) -> None:
+def _lists(connection: duckdb.DuckDBPyConnection, state: str, names: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Return the different lists of values of some attributes, as JSON."""
+    places = ["/" + name.replace("~", "~0").replace("/", "~1") for name in names]
+    found = connection.execute(_LISTS.format(state=state), {"places": places}).fetchall() if names else []
+    return [(names[number], lists) for number, lists in found]
+
+
+def _measure(
+    known: KnownAttributes, connection: duckdb.DuckDBPyConnection, state: str, many: set[str], limit: int
+) -> None:
     """Find out which of the attributes with many values name single items, and know the values of the others."""
-    state = table.sql(table.newest(), ("attributes",))
-    names = {"names": list(known.singles)}
-    for name, different, texts, most in connection.execute(_SINGLES.format(state=state), names).fetchall():
-        known.singles[name] = Single(different, texts, most)
-        if 2 * different <= texts:
-            del known.singles[name]
-    nominal = {"names": [name for name in names["names"] if name not in known.singles]}
+    known.values |= {name: set[str]() for name in many}
+    for name, different, texts, most in connection.execute(
+        _SINGLES.format(state=state), {"names": sorted(many)}
+    ).fetchall():
+        if different > limit and 2 * different > texts:
+            known.singles[name] = Single(different, texts, most)
+            del known.values[name]
     query = f"select key, list(distinct text) from ({TEXTS.format(state=state)}) group by key"  # noqa: S608 - as above
+    nominal = {"names": sorted(many - known.singles.keys())}
     for name, values in connection.execute(query, nominal).fetchall() if nominal["names"] else ():
         known.values[name] = set(values)

@@ -7,64 +7,68 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
+from personalization_pipelines.content.digests import DIGEST, digest_sql
 from personalization_pipelines.content.read_items import ITEM_SCHEMA
 from personalization_pipelines.content.versions import VersionedTable
 
 KEY = ("item_type", "item", "language")
-_COMPARED = [name for name in ITEM_SCHEMA.names if name not in (*KEY, "first_seen")]
+COMPARED = tuple(name for name in ITEM_SCHEMA.names if name not in (*KEY, "first_seen"))
+"""What makes an item another one than before."""
+_READ = (*KEY, DIGEST, "first_seen", "price_minor", "currency")
+"""Narrow columns: wide ones of the catalogue are not read, and of the import only where its rows are put together."""
 
 # State per key: 0 kept as it was, 1 added, 2 changed, 3 removed. Only a scope, else the item types that came can lose
 # items, and an import that is not full changes only what it brings: nothing else of the catalogue is looked at.
-_BROUGHT = "select * from ({state}) e semi join (select distinct {of} from incoming) i using ({of})"
+_CAME = f"""
+create temp table came as
+select item_type, item, language, {digest_sql(COMPARED)} as digest, price_minor, currency, place from incoming
+"""  # noqa: S608 - column names are ours
+_OF_TYPES = "e.item_type in (select item_type from came)"
 _IN_SCOPE = "e.item_type = $item_type and e.language = coalesce($language, e.language)"
 _SCOPED = f"""
-select * from ({{state}}) e where ({_IN_SCOPE})
-    or exists (select 1 from incoming i where i.item_type = e.item_type and i.item = e.item and i.language = e.language)
+(({_IN_SCOPE})
+ or exists (select 1 from came i where i.item_type = e.item_type and i.item = e.item and i.language = e.language))
 """  # noqa: S608 - column names are ours
-_STATES = f"""
+_STATES = """
 create temp table merged as
 select item_type, item, language,
-       case when n.came is null then 3
-            when o.was is null then 1
-            when ({" or ".join(f"n.{name} is distinct from o.{name}" for name in _COMPARED)}) then 2
+       case when n.place is null then 3
+            when o.digest is null then 1
+            when n.digest <> o.digest then 2
             else 0 end as state,
-       {", ".join(f"n.{name}" for name in _COMPARED)},
-       o.first_seen as first_seen
-from (select *, true as came from incoming) n
-full join (select *, true as was from existing) o using (item_type, item, language)
-"""  # noqa: S608 - column names are ours
+       n.place, n.price_minor, n.currency, o.first_seen,
+       o.price_minor as price_before, o.currency as currency_before
+from came n full join existing o using (item_type, item, language)
+"""
 _SEEN = """
+create temp table seen as
 select item_type, item, min(first_seen) as first_seen from read_parquet($versions)
 where (item_type, item) in (select (item_type, item) from merged where state = 1) group by item_type, item
 """
-_RESULT = f"""
-select {
-    ", ".join(
-        f"m.{n}" if n != "first_seen" else "coalesce(m.first_seen, s.first_seen, $now) as first_seen"
-        for n in ITEM_SCHEMA.names
-    )
-}
+_NOT_SEEN = "create temp table seen (item_type int, item text, first_seen timestamp)"
+_RESULT = """
+select m.place, coalesce(m.first_seen, s.first_seen, $now) as first_seen
 from merged m left join seen s using (item_type, item)
 where m.state in (1, 2) order by m.item_type, m.item, m.language
-"""  # noqa: S608 - column names are ours
+"""
 _GONE = "select item_type, item, language from merged where state = 3 order by item_type, item, language"
 
 
 # A price that is lost, is ten times what it was or a tenth, or has another currency: rather a mistake than a sale.
 _JUMPS = """
-select item_type || '/' || item || ': ' || o.price_minor || ' ' || o.currency || ' → '
-       || coalesce(n.price_minor || ' ' || n.currency, 'none'), count(*) over ()
-from merged n join existing o using (item_type, item, language)
-where n.state = 2 and o.price_minor > 0
-  and (n.price_minor is null or n.currency <> o.currency
-       or n.price_minor / 10 >= o.price_minor or n.price_minor <= o.price_minor / 10)
+select item_type || '/' || item || ': ' || price_before || ' ' || currency_before || ' → '
+       || coalesce(price_minor || ' ' || currency, 'none'), count(*) over ()
+from merged
+where state = 2 and price_before > 0
+  and (price_minor is null or currency <> currency_before
+       or price_minor / 10 >= price_before or price_minor <= price_before / 10)
 order by item_type, item, language limit 5
 """
 _REMOVED = "select item_type || '/' || item from merged where state = 3 order by item_type, item, language limit 5"
 _BEFORE = "select count(*), count(*) filter (price_minor > 0) from ({state}) e where {which}"
-_OF_TYPES = "e.item_type in (select item_type from incoming)"
 
 
 @dataclass(frozen=True)
@@ -121,31 +125,40 @@ def merge_items(
     """
     versions = catalogue.versions()
     newest = versions[-1] if versions else None
-    files = [str(catalogue.directory / one.file) for one in versions]
     with duckdb.connect() as connection:
-        connection.register("incoming", incoming)
+        connection.register("incoming", incoming.append_column("place", pa.array(np.arange(len(incoming)))))
+        connection.execute(_CAME)
         named = scope._asdict() if scope else {}
-        existing = (_SCOPED if scope else _BROUGHT).format(
-            state=catalogue.sql(newest), of="item_type" if full else ", ".join(KEY)
-        )
+        existing = catalogue.sql(newest, _READ, among="" if full or scope else "came")
+        if full or scope:
+            existing = f"select * from ({existing}) e where {_SCOPED if scope else _OF_TYPES}"  # noqa: S608 - ours
         connection.execute(f"create temp table existing as {existing}", named)
         connection.execute(_STATES)
-        if files:
-            connection.execute(f"create temp table seen as {_SEEN}", {"versions": files})
-        else:
-            connection.execute("create temp table seen (item_type int, item text, first_seen timestamp)")
         counts = dict(connection.execute("select state, count(*) from merged group by state").fetchall())
+        added, changed, removed = (counts.get(state, 0) for state in (1, 2, 3))
+        if added and versions:
+            connection.execute(_SEEN, {"versions": [str(catalogue.directory / one.file) for one in versions]})
+        else:
+            connection.execute(_NOT_SEEN)
+        result = connection.sql(_RESULT, params={"now": now}).to_arrow_table()
+        gone = connection.sql(_GONE).to_arrow_table()
         state = catalogue.sql(newest, ("item_type", "language", "price_minor"))
         asked = _BEFORE.format(state=state, which=_IN_SCOPE if scope else _OF_TYPES)
         before, priced = connection.execute(asked, named).fetchall()[0] if judged else (0, 0)
         removed_rows, jumps = connection.execute(_REMOVED).fetchall(), connection.execute(_JUMPS).fetchall()
-        table = connection.sql(_RESULT, params={"now": now}).to_arrow_table().cast(ITEM_SCHEMA)
-        gone = connection.sql(_GONE).to_arrow_table()
-    added, changed, removed = (counts.get(state, 0) for state in (1, 2, 3))
-    jumped = jumps[0][1] if jumps else 0
     rows = (newest.rows if newest else 0) + added - removed
+    jumped = jumps[0][1] if jumps else 0
     cells = _first_cells(removed_rows), _first_cells(jumps)
-    return Changes(table, gone, rows, before, added, changed, removed, priced, jumped, *cells)
+    return Changes(_brought(incoming, result), gone, rows, before, added, changed, removed, priced, jumped, *cells)
+
+
+def _brought(incoming: pa.Table, result: pa.Table) -> pa.Table:
+    """Return the rows of an import at the places of `result`, with its `first_seen`, as rows of the catalogue."""
+    places = result["place"].to_numpy()
+    if not np.array_equal(places, np.arange(len(incoming))):
+        incoming = incoming.take(pa.array(places))
+    columns = {**dict(zip(incoming.column_names, incoming.columns, strict=True)), "first_seen": result["first_seen"]}
+    return pa.table(columns).select(ITEM_SCHEMA.names).cast(ITEM_SCHEMA)
 
 
 def remove_items(catalogue: VersionedTable, gone: pa.Table) -> Changes:

@@ -198,7 +198,8 @@ def _newest(table: pa.Table, found: Incoming, by: str | None) -> pa.Table:
     if again:
         chosen = f"the newest by {by}" if by else "the last one"
         found.notes.append(f"{rows(again)} of items that occur more than once; {chosen} counts")
-    return table.filter(pa.array(last)).drop_columns([_ORDER, "position"])
+        table = table.filter(pa.array(last))
+    return table.drop_columns([_ORDER, "position"])
 
 
 def _last_of_key(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

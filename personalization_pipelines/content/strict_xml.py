@@ -8,7 +8,7 @@ file or a socket. What goes where says a `Grammar`; what it means, a subclass of
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO, Generic, NamedTuple, NoReturn, TypeVar
 from xml.parsers import expat
 
@@ -21,6 +21,7 @@ MAX_TEXT = 65_536
 CHUNK = 128 << 10
 ENCODINGS = ("utf-8", "us-ascii", "iso-8859-1", "utf-16")
 
+_BLANKS = " \t\r\n"
 _SCHEMA_HINTS = re.compile(r"http://www\.w3\.org/2001/XMLSchema-instance (schemaLocation|noNamespaceSchemaLocation)")
 
 Record = TypeVar("Record")
@@ -37,31 +38,57 @@ class Grammar(NamedTuple):
     """The element that is one record."""
 
 
+class _Element:
+    """An element of a grammar: what may be inside, attributes that were found right, and who is told of it."""
+
+    __slots__ = ("begin", "blank", "end", "inside", "name", "right")
+
+    def __init__(self, name: str, grammar: Grammar) -> None:
+        self.name = name
+        self.inside: dict[str, _Element] = {}
+        self.right = {grammar.required.get(name, ())}
+        self.blank = name in grammar.children
+        """It holds other elements, with blanks that mean nothing between them."""
+        self.begin: Callable[[str], None] | None = None
+        self.end: Callable[[str, str], None] | None = None
+
+
+def _elements(grammar: Grammar) -> dict[str, _Element]:
+    names = {"": None, **dict.fromkeys(name for inside in grammar.children.values() for name in inside)}
+    elements = {name: _Element(name, grammar) for name in names}
+    for name, inside in grammar.children.items():
+        elements[name].inside = {child: elements[child] for child in inside}
+    return elements
+
+
 class StrictReader(Generic[Record]):
     """One document: where it is (`path`), what is being read, and the records that are complete (`ready`).
 
     A document has far more elements than records, so what is done for each of them is done here in few calls.
     """
 
-    def __init__(self, grammar: Grammar, begins: Collection[str] = (), ends: Collection[str] = ()) -> None:
-        """`begins` and `ends` are the elements that `begin` and `end` are to be told of, all where they are empty."""
-        every = frozenset(grammar.children[""]).union(*grammar.children.values())
+    def __init__(
+        self,
+        grammar: Grammar,
+        begins: Mapping[str, Callable[[str], None]] | None = None,
+        ends: Mapping[str, Callable[[str, str], None]] | None = None,
+    ) -> None:
+        """`begins` and `ends` are who is told of which element, instead of `begin` and `end`, who are told of all."""
+        elements = _elements(grammar)
+        for name in elements.keys() - {""}:
+            elements[name].begin = self.begin if begins is None else begins.get(name)
+            elements[name].end = self.end if ends is None else ends.get(name)
         self.grammar = grammar
-        self._children, self._required = grammar.children, grammar.required
-        self._begins, self._ends = frozenset(begins) or every, frozenset(ends) or every
-        self.path: list[str] = [""]
+        self.path = [elements[""]]
         self.text: list[str] = []
         self.given: dict[str, str] = {}
         self.count = 0
         self.ready: list[Record] = []
-        self._silent = frozenset(grammar.children) | grammar.empty
-        self._blank = self._silent - grammar.empty
         self.parser = expat.ParserCreate(namespace_separator=" ")
         self.parser.buffer_text = True
         self.parser.XmlDeclHandler = self._declared
         self.parser.StartDoctypeDeclHandler = self._doctype
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
+        self.parser.StartElementHandler, self.parser.EndElementHandler = self._handlers()
         self.parser.CharacterDataHandler = self.text.append
 
     def begin(self, name: str) -> None:
@@ -113,7 +140,7 @@ class StrictReader(Generic[Record]):
             raise ImportRefused(f"{self._place(error.lineno)}: no well-formed XML ({reason})") from None
 
     def _place(self, line: int) -> str:
-        element = f"<{self.path[-1]}>" if self.path[-1] else "the document"
+        element = f"<{self.path[-1].name}>" if self.path[-1].name else "the document"
         return f"line {line}, {element}{self.whose()}"
 
     def _declared(self, version: str, encoding: str | None, standalone: int) -> None:
@@ -123,27 +150,51 @@ class StrictReader(Generic[Record]):
     def _doctype(self, name: str, system: str | None, public: str | None, internal: bool) -> None:
         self.refuse("a DTD (<!DOCTYPE); documents with one are refused")
 
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
-        path = self.path
-        if self.text:
-            self._end_text(path[-1])
-        if name not in self._children.get(path[-1], ()):
-            self._refuse_element(name)
-        path.append(name)
-        self.given = attributes
-        if tuple(attributes) != self._required.get(name, ()):
-            self.given = {key: text for key, text in attributes.items() if " " not in key or not _is_hint(key)}
-            self._check_attributes(name)
-        if name in self._begins:
-            self.begin(name)
+    def _handlers(self) -> tuple[Callable[[str, dict[str, str]], None], Callable[[str], None]]:
+        """Return what the parser calls where an element begins and ends: functions, for these are the quickest."""
+        path, text = self.path, self.text
+
+        def start(name: str, attributes: dict[str, str]) -> None:
+            around = path[-1]
+            if text:
+                if around.blank and len(text) == 1 and not text[0].strip(_BLANKS):
+                    text.clear()
+                else:
+                    self._end_text()
+            element = around.inside.get(name)
+            if element is None:
+                self._refuse_element(name)
+            path.append(element)
+            self.given = attributes
+            if tuple(attributes) not in element.right:
+                self._check_attributes(element)
+            if element.begin is not None:
+                element.begin(name)
+
+        def end(name: str) -> None:
+            element = path[-1]
+            if not text:
+                found = ""
+            elif element.blank and len(text) == 1 and not text[0].strip(_BLANKS):
+                found = text.pop()
+            else:
+                found = self._end_text()
+            if element.end is not None:
+                element.end(name, found)
+            path.pop()
+
+        return start, end
 
     def _refuse_element(self, name: str) -> NoReturn:
-        expected = self.grammar.children.get(self.path[-1], ())
-        inside = ", ".join(f"<{one}>" for one in expected) or "text only"
+        inside = ", ".join(f"<{one}>" for one in self.path[-1].inside) or "text only"
         self.refuse(f"element {name[:40]!r} is not expected here; expected {inside}")
 
-    def _check_attributes(self, name: str) -> None:
-        required, optional = self.grammar.required.get(name, ()), self.grammar.optional.get(name, ())
+    def _check_attributes(self, element: _Element) -> None:
+        """Refuse attributes that are not the element's; those that only say where a schema is are left out."""
+        names = tuple(self.given)
+        self.given = {key: text for key, text in self.given.items() if " " not in key or not _is_hint(key)}
+        required = self.grammar.required.get(element.name, ())
+        optional = self.grammar.optional.get(element.name, ())
         for key in self.given:
             if key not in required and key not in optional:
                 known = ", ".join((*required, *optional)) or "none"
@@ -151,37 +202,34 @@ class StrictReader(Generic[Record]):
         for key in required:
             if key not in self.given:
                 self.refuse(f"attribute {key!r} is missing")
+        if len(self.given) == len(names):
+            element.right.add(names)
 
-    def _end_text(self, name: str) -> str:
-        """Return the text so far inside an element, checked, and begin another; most are blanks between elements."""
+    def _end_text(self) -> str:
+        """Return the text so far inside an element, checked, and begin another."""
         text = self.text[0] if len(self.text) == 1 else "".join(self.text)
         self.text.clear()
-        if name not in self._blank or text.strip(" \t\r\n"):
-            self._check_text(text)
+        self._check_text(text)
         return text
 
     def _check_so_far(self) -> None:
         """Look at the text that the bytes so far brought; blanks that mean nothing are dropped: they may be many."""
         if self.text:
             self._check_text("".join(self.text))
-            if self.path[-1] in self._silent:
+            if self.path[-1].blank:
                 self.text.clear()
 
     def _check_text(self, text: str) -> None:
         """Refuse a text that the element it stands in can not hold; it is collected first, which costs no call."""
-        if self.path[-1] in self._silent:
-            if text.strip(" \t\r\n"):
+        element = self.path[-1]
+        empty = element.name in self.grammar.empty
+        if element.blank or empty:
+            if text.strip(_BLANKS):
                 self.refuse(f"text {text.strip()[:40]!r} is not expected here")
-            if self.path[-1] in self.grammar.empty:
+            if empty:
                 self.refuse("white space is not expected here: the element is empty")
         elif len(text) > MAX_TEXT:
             self.refuse(f"more than {MAX_TEXT:,} characters")
-
-    def _end(self, name: str) -> None:
-        text = self._end_text(name) if self.text else ""
-        if name in self._ends:
-            self.end(name, text)
-        self.path.pop()
 
 
 def _is_hint(key: str) -> bool:

@@ -8,7 +8,8 @@ rows that are new or other, and the keys of those that went (column `removed`). 
 costs what it brings. The state as of a moment is the newest whole file up to then with the changes after it; of equal
 keys the newest counts (`state_sql`). A writer makes a whole file again once the changes since the last one would
 exceed a quarter of its rows or number MOST_CHANGES, so that readers never merge much: each row of a whole file is
-written again only after a quarter as many changes. Tables under WHOLE_ROWS rows have only whole files.
+written again only after a quarter as many changes. Tables under WHOLE_ROWS rows have only whole files; the files of
+larger ones with `compared` columns also hold a digest of each row (digests.py).
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -27,6 +27,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from personalization_pipelines.content.digests import DIGEST, ENGINE, digest_sql, digested_sql, with_digests
+from personalization_pipelines.content.states import REMOVED, State, listed, newest_sql, read_sql, state_sql
 from personalization_pipelines.durable import sync as _sync
 from personalization_pipelines.errors import Busy, CorruptData
 
@@ -37,7 +39,7 @@ WHOLE_ROWS = 20_000
 """Below so many rows of the whole file before, a version is a whole file: writing it costs milliseconds."""
 CHANGED_SHARE = 0.25
 MOST_CHANGES = 64
-REMOVED = "removed"
+__all__ = ["State", "Version", "VersionedTable", "newest_sql", "state_sql"]
 _DUCKDB = {
     pa.int32(): "integer",
     pa.int64(): "bigint",
@@ -48,68 +50,33 @@ _DUCKDB = {
 
 
 class Version(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One state of the table: its rows; `changes` of them (and of removed keys) are in `file`, None: all are."""
+    """One state of the table: its rows; `changes` of them (and of removed keys) are in `file`, None: all are.
+
+    `digest` says who made the digests of the file's rows, "" where it has none.
+    """
 
     file: str
     imported_at: datetime
     import_id: str
     rows: int
     changes: int | None = None
-
-
-@dataclass(frozen=True)
-class State:
-    """The files of one state: one with all rows, and those of changes to it, oldest first."""
-
-    whole: Path
-    changes: tuple[Path, ...] = ()
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """Return all files, the whole one first."""
-        return self.whole, *self.changes
-
-
-def state_sql(state: State, columns: Sequence[str], key: Sequence[str]) -> str:
-    """Return a DuckDB query for some columns of a state's rows, in no order."""
-    names = _listed(columns)
-    if not state.changes:
-        return f"select {names} from read_parquet({_quoted(state.whole)})"  # noqa: S608 - our own names and paths
-    return f"""
-        with changes as ({newest_sql(state.changes, columns, key)})
-        select {names} from read_parquet({_quoted(state.whole)}) w anti join changes using ({_listed(key)})
-        union all
-        select {names} from changes where not {REMOVED}
-    """  # noqa: S608 - as above
-
-
-def newest_sql(changes: Sequence[Path], columns: Sequence[str], key: Sequence[str], removed: str = REMOVED) -> str:
-    """Return a DuckDB query for the newest row of each key in files of changes; the flag of gone ones is `removed`."""
-    parts = (
-        f"select *, {number} as step from read_parquet({_quoted(path)})"  # noqa: S608 - our own names and paths
-        for number, path in enumerate(changes)
-    )
-    names = _listed([*key, *(name for name in columns if name not in key)])
-    return f"""
-        select {names}, {REMOVED} as "{removed}" from ({" union all by name ".join(parts)})
-        qualify row_number() over (partition by {_listed(key)} order by step desc) = 1
-    """  # noqa: S608 - as above
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
+    digest: str = ""
 
 
 class VersionedTable:
     """The versions of one table in `directory`, all of `schema`.
 
-    With a `key`, whose columns are never null and sort every state, versions may be changes to those before.
+    With a `key`, whose columns are never null and sort every state, versions may be changes to those before. `compared`
+    are columns by which a row is another one than before; every state then has the column DIGEST, too.
     """
 
-    def __init__(self, directory: Path, schema: pa.Schema, key: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, directory: Path, schema: pa.Schema, key: tuple[str, ...] = (), compared: tuple[str, ...] = ()
+    ) -> None:
         self.directory = directory
         self.schema = schema
         self.key = key
+        self.compared = compared
 
     def versions(self) -> list[Version]:
         """Return the versions, oldest first. Raises CorruptData for a damaged manifest."""
@@ -146,13 +113,26 @@ class VersionedTable:
             "restore the lake from a backup"
         )
 
-    def sql(self, version: Version | None, columns: Sequence[str] = ()) -> str:
-        """Return a DuckDB query for some columns (all, where none are named) of a version's rows, in no order."""
+    def sql(self, version: Version | None, columns: Sequence[str] = (), among: str = "") -> str:
+        """Return a DuckDB query for some columns (all, where none are named) of a version's rows, in no order.
+
+        `among` is a relation with the key's columns: only rows with such keys are looked for, in each file.
+        """
         names = tuple(columns) or tuple(self.schema.names)
         if version is None:
-            empty = ", ".join(f"cast(null as {_DUCKDB[self.schema.field(n).type]}) as {n}" for n in names)
+            empty = ", ".join(f"cast(null as {self._type(name)}) as {name}" for name in names)
             return f"select {empty} where false"
-        return state_sql(self.state(version), names, self.key)
+        engines = {self.directory / one.file: one.digest for one in self.versions()}
+        found = f"semi join {among} using ({listed(self.key)})" if among else ""
+
+        def source(path: Path) -> str:
+            read = digested_sql(path, self.compared, engines[path]) if DIGEST in names else read_sql(path)
+            return f"(select * from {read} {found})"  # noqa: S608 - our own names and paths
+
+        return state_sql(self.state(version), names, self.key, source)
+
+    def _type(self, name: str) -> str:
+        return "ubigint" if name == DIGEST else _DUCKDB[self.schema.field(name).type]
 
     def newest(self) -> Version | None:
         """Return the newest version, None without any."""
@@ -166,7 +146,7 @@ class VersionedTable:
     def read(self, version: Version) -> pa.Table:
         """Return the rows of a version, sorted by the key if the table has one."""
         if version.changes is None:
-            return pq.read_table(self.directory / version.file)
+            return pq.read_table(self.directory / version.file, columns=self.schema.names)
         with duckdb.connect() as connection:
             query = f"{self.sql(version)} order by {', '.join(self.key)}"
             return connection.sql(query).to_arrow_table().cast(self.schema)
@@ -195,17 +175,27 @@ class VersionedTable:
         finally:
             os.close(descriptor)
 
-    def add(self, table: pa.Table, import_id: str, imported_at: datetime) -> Version:
-        """Make `table` the newest version, whole; the caller holds the lock."""
-        return self._add(table.cast(self.schema), import_id, imported_at, None)
+    def add(self, rows: pa.Table | pa.RecordBatchReader, import_id: str, imported_at: datetime) -> Version:
+        """Make `rows` the newest version, whole; the caller holds the lock."""
+        rows = self._digested(rows.cast(self.schema)) if isinstance(rows, pa.Table) else rows
+        return self._add(rows, import_id, imported_at, None)
 
     def add_changes(
         self, changed: pa.Table, gone: pa.Table, import_id: str, imported_at: datetime, rows: int
     ) -> Version:
         """Make the newest version one with `changed` rows added or replaced, and the keys of `gone` removed.
 
-        `rows` is how many the table then has. Writes the whole state where it is time to. The caller holds the lock.
+        `changed` is sorted by the key; `rows` is how many the table then has. Writes the whole state where it is time
+        to. The caller holds the lock.
         """
+        if self.takes_changes(self.versions(), len(changed) + len(gone)):
+            return self._add(self._digested(self._changes(changed, gone)), import_id, imported_at, rows)
+        if len(changed) == rows:
+            return self.add(changed, import_id, imported_at)
+        with duckdb.connect() as connection:
+            return self.add(self._merged(connection, changed, gone), import_id, imported_at)
+
+    def _changes(self, changed: pa.Table, gone: pa.Table) -> pa.Table:
         keys = gone.select(list(self.key))
         nulls = [keys[f.name] if f.name in self.key else pa.nulls(len(keys), f.type) for f in self.schema]
         changes = pa.concat_tables(
@@ -214,33 +204,40 @@ class VersionedTable:
                 pa.table(nulls, self.schema).append_column(REMOVED, pa.repeat(True, len(keys))),
             ]
         )
-        changes = changes.take(pc.sort_indices(changes, [(name, "ascending") for name in self.key]))
-        if self.takes_changes(self.versions(), len(changes)):
-            return self._add(changes, import_id, imported_at, rows)
-        return self.add(self._with(changes), import_id, imported_at)
+        return changes.take(pc.sort_indices(changes, [(name, "ascending") for name in self.key]))
 
-    def _with(self, changes: pa.Table) -> pa.Table:
-        keys, names = ", ".join(self.key), ", ".join(self.schema.names)
-        existing = self.sql(self.newest())
-        with duckdb.connect() as connection:
-            connection.register("changes", changes)
-            query = f"""
-                select {names} from ({existing}) e
-                where not exists (select 1 from changes c where {" and ".join(f"c.{k} = e.{k}" for k in self.key)})
-                union all select {names} from changes where not {REMOVED} order by {keys}
-            """  # noqa: S608 - our own names
-            return connection.sql(query).to_arrow_table().cast(self.schema)
+    def _digested(self, table: pa.Table) -> pa.Table:
+        """Return rows with digests, where they are to have some: of a small table all rows are read anyway."""
+        small = REMOVED not in table.column_names and len(table) < WHOLE_ROWS
+        return table if small or not self.compared else with_digests(table, self.compared)
 
-    def _add(self, table: pa.Table, import_id: str, imported_at: datetime, rows: int | None) -> Version:
+    def _merged(self, connection: duckdb.DuckDBPyConnection, changed: pa.Table, gone: pa.Table) -> pa.RecordBatchReader:
+        """Return the rows of the newest version with these changes, in order."""
+        names = [*self.schema.names, *([DIGEST] if self.compared else [])]
+        digest = f", {digest_sql(self.compared)} as {DIGEST}" if self.compared else ""
+        same = " and ".join(f"c.{name} = e.{name}" for name in self.key)
+        connection.register("changed", changed)
+        connection.register("gone", gone)
+        query = f"""
+            select {listed(names)} from ({self.sql(self.newest(), names)}) e
+            where not exists (select 1 from changed c where {same}) and not exists (select 1 from gone c where {same})
+            union all select {listed(names)} from (select *{digest} from changed) order by {listed(self.key)}
+        """  # noqa: S608 - our own names
+        return connection.sql(query).to_arrow_reader(ROW_GROUP_ROWS)
+
+    def _add(
+        self, rows: pa.Table | pa.RecordBatchReader, import_id: str, imported_at: datetime, total: int | None
+    ) -> Version:
+        """Write rows and commit them; `total` is how many the state has, None: they are all of it."""
         versions = self.versions()
         self._remove_strays(versions)
         name = f"{imported_at:%Y%m%dT%H%M%S%f}Z-{import_id}-{len(versions):06d}.parquet"
         temporary = self.directory / f"{name}.tmp"
-        pq.write_table(table, temporary, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+        written = _write(temporary, rows, self.schema)
         _sync(temporary)
         _rename(temporary, self.directory / name)
-        total, changes = (table.num_rows, None) if rows is None else (rows, table.num_rows)
-        version = Version(name, imported_at, import_id, total, changes)
+        total, changes = (written, None) if total is None else (total, written)
+        version = Version(name, imported_at, import_id, total, changes, ENGINE if DIGEST in rows.schema.names else "")
         manifest = self.directory / f"{MANIFEST}.tmp"
         manifest.write_bytes(msgspec.json.format(msgspec.json.encode([*versions, version]), indent=1))
         _sync(manifest)
@@ -256,8 +253,15 @@ class VersionedTable:
                 path.unlink()
 
 
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+def _write(path: Path, rows: pa.Table | pa.RecordBatchReader, schema: pa.Schema) -> int:
+    """Write rows as a file, a row group of them in memory at once; return how many there were."""
+    own = [schema.field(one.name) if one.name in schema.names else one for one in rows.schema]
+    written = 0
+    with pq.ParquetWriter(path, pa.schema(own), compression="zstd") as writer:
+        for part in [rows] if isinstance(rows, pa.Table) else (pa.Table.from_batches([one]) for one in rows):
+            writer.write_table(part.cast(writer.schema), row_group_size=ROW_GROUP_ROWS)
+            written += len(part)
+    return written
 
 
 def _rename(old: Path, new: Path) -> None:

@@ -77,7 +77,9 @@ class XmlItem(msgspec.Struct):
 
 def collapsed(text: str) -> str:
     """Return a text as XML Schema's `token` reads it: single blanks inside, none around."""
-    return _SPACES.sub(" ", text).strip(" ") if not text.isalnum() else text
+    if text.isalnum() or not (" " in text or "\n" in text or "\t" in text or "\r" in text):
+        return text
+    return _SPACES.sub(" ", text).strip(" ")
 
 
 def category_path(text: str) -> str | None:
@@ -102,6 +104,8 @@ def longest(values: Sequence[Value]) -> int:
 
 def number_of(text: str) -> int | float | None:
     """Return a number below 2^53 as Python has it, whole ones as int; None for what is none."""
+    if len(text) < 16 and text.isascii() and text.isdigit():
+        return int(text)  # most often
     number = float(text) if _NUMBER.fullmatch(text) else float(NUMBER_BELOW)
     if abs(number) >= NUMBER_BELOW:
         return None

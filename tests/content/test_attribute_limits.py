@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.content import versions
-from personalization_pipelines.content.attribute_limits import NEW_NAMES, NEW_VALUES
+from personalization_pipelines.content import attribute_limits, versions
+from personalization_pipelines.content import known_attributes as known_attributes_module
+from personalization_pipelines.content.attribute_limits import NEW_NAMES, NEW_VALUES, text_names
 from personalization_pipelines.content.changes import apply_changes
 from personalization_pipelines.content.import_history import ImportRow, import_history, imports_directory
-from personalization_pipelines.content.items import catalogue, import_items, read_catalogue
+from personalization_pipelines.content.items import ITEM_SCHEMA, catalogue, import_items, read_catalogue
 from personalization_pipelines.content.known_attributes import FILE, KnownAttributes, known_attributes
 from personalization_pipelines.content.merging import Changes
 from personalization_pipelines.content.queue import ITEMS_XML, enqueue, pending
@@ -270,6 +272,59 @@ def test_a_document_does_not_count_the_catalogue_again_that_keeps_to_the_limits(
     known = known_attributes(catalogue(home, website), kept["text"], website.quality.items)
     assert known.names == {"color", "ean", "only kept, not counted"}
     assert known.values["color"] == {"red", "blue"}
+
+
+def test_a_large_import_counts_its_attributes_and_the_next_document_does_not(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (versions, attribute_limits):
+        monkeypatch.setattr(module, "WHOLE_ROWS", 1)
+    website = limited()
+    rows = [{"item_id": number, "color": "red"} for number in range(400)]
+    import_items(home, website, [write(tmp_path, "all.jsonl", rows)], now=NOW)
+    with monkeypatch.context() as patched:
+        patched.setattr(known_attributes_module, "_counted", None)
+        assert posted(home, website, {1: {"color": ["blue"]}})[0].error == ""
+        delete(home, website, "2")
+        assert posted(home, website, {3: {"color": ["pink"]}})[1].error == ""
+    known = known_attributes(catalogue(home, website), text_names(website), website.quality.items)
+    assert known.values == {"color": {"red", "blue", "pink"}}
+
+
+ODD_NAMES = st.sampled_from(["color", "a/b", "~", "~1", "0", 'quo"te', "Title", "ü"])
+VALUES = st.lists(st.sampled_from(["", "a", "b", "c", "1", '"', "\n", 1, 2.5]), min_size=1, max_size=3)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.dictionaries(ODD_NAMES, VALUES), min_size=1, max_size=12), st.integers(1, 3), st.integers(0, 3))
+def test_a_whole_version_is_counted_exactly_whatever_its_attributes_are(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    items: list[Attributes],
+    limit: int,
+    many: int,
+) -> None:
+    monkeypatch.setattr(known_attributes_module, "MANY", many)
+    home, website = Home(tmp_path_factory.mktemp("home") / "home"), limited(values=limit)
+    home.create()
+    table = catalogue(home, website)
+    stored_rows = {"item_type": 1, "language": "", "attributes": ""}
+    rows = [
+        {**stored_rows, "item": str(number), "attributes": msgspec.json.encode(one).decode()}
+        for number, one in enumerate(items)
+    ]
+    with table.locked():
+        table.add(pa.Table.from_pylist(rows, ITEM_SCHEMA), "a", NOW)
+    known = known_attributes(table, text_names(website), website.quality.items)
+    names, texts = counted(dict(enumerate(items)))
+    nominal = {name: found for name, found in texts.items() if name != "Title"}
+    single = {name for name, found in nominal.items() if limit < len(set(found)) > len(found) / 2}
+    assert known.names == names
+    assert known.values == {name: set(found) for name, found in nominal.items() if name not in single}
+    most = {name: max(sum(isinstance(v, str) for v in one.get(name, [])) for one in items) for name in single}
+    assert {name: (one.different, one.texts, one.most) for name, one in known.singles.items()} == {
+        name: (len(set(nominal[name])), len(nominal[name]), most[name]) for name in single
+    }
 
 
 NAMES = st.sampled_from(["color", "size", "title", "n1"])

@@ -17,7 +17,7 @@ from personalization_pipelines.content.change_kinds import GONE
 from personalization_pipelines.content.changes import JOURNAL, apply_changes
 from personalization_pipelines.content.import_history import import_history
 from personalization_pipelines.content.item_tables import INCOMING_SCHEMA
-from personalization_pipelines.content.items import catalogue, catalogue_file, import_items
+from personalization_pipelines.content.items import ITEM_SCHEMA, catalogue, catalogue_file, import_items
 from personalization_pipelines.content.journal import Journal
 from personalization_pipelines.content.merging import Scope, merge_items
 from personalization_pipelines.content.queue import DELETE_ITEM, ITEMS_XML, enqueue, pending
@@ -46,7 +46,7 @@ def delete(home: Home, shop: Website, item: str, language: str | None = None) ->
 
 def rows(home: Home, shop: Website) -> list[dict[str, Any]]:
     path = catalogue_file(home, shop, datetime.now(UTC))
-    return [] if path is None else list(pq.ParquetFile(path).read().to_pylist())
+    return [] if path is None else list(pq.read_table(path, columns=ITEM_SCHEMA.names).to_pylist())
 
 
 def stock(home: Home, shop: Website) -> dict[tuple[int, str, str], int]:

@@ -1,0 +1,68 @@
+"""One state of a versioned table as SQL: the rows of a whole file, with the changes of those after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+REMOVED = "removed"
+"""The column of a file of changes that says which keys went."""
+
+
+@dataclass(frozen=True)
+class State:
+    """The files of one state: one with all rows, and those of changes to it, oldest first."""
+
+    whole: Path
+    changes: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return all files, the whole one first."""
+        return self.whole, *self.changes
+
+
+def read_sql(path: Path) -> str:
+    """Return what a FROM clause reads a file by."""
+    quoted = "'" + str(path).replace("'", "''") + "'"
+    return f"read_parquet({quoted})"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names of columns as SQL lists them."""
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def state_sql(
+    state: State, columns: Sequence[str], key: Sequence[str], source: Callable[[Path], str] = read_sql
+) -> str:
+    """Return a DuckDB query for some columns of a state's rows, in no order; `source` is how SQL reads a file."""
+    names = listed(columns)
+    if not state.changes:
+        return f"select {names} from {source(state.whole)}"  # noqa: S608 - our own names and paths
+    return f"""
+        with changes as ({newest_sql(state.changes, columns, key, source=source)})
+        select {names} from {source(state.whole)} w anti join changes using ({listed(key)})
+        union all
+        select {names} from changes where not {REMOVED}
+    """  # noqa: S608 - as above
+
+
+def newest_sql(
+    changes: Sequence[Path],
+    columns: Sequence[str],
+    key: Sequence[str],
+    removed: str = REMOVED,
+    source: Callable[[Path], str] = read_sql,
+) -> str:
+    """Return a DuckDB query for the newest row of each key in files of changes; the flag of gone ones is `removed`."""
+    parts = (
+        f"select *, {number} as step from {source(path)}"  # noqa: S608 - our own names and paths
+        for number, path in enumerate(changes)
+    )
+    names = listed([*key, *(name for name in columns if name not in key)])
+    return f"""
+        select {names}, {REMOVED} as "{removed}" from ({" union all by name ".join(parts)})
+        qualify row_number() over (partition by {listed(key)} order by step desc) = 1
+    """  # noqa: S608 - as above
