@@ -16,7 +16,7 @@ import duckdb
 
 from personalization_pipelines.checks import CheckRow
 from personalization_pipelines.features.contracts import Contract
-from personalization_pipelines.features.stored import quoted
+from personalization_pipelines.sql_names import quoted
 
 ROW_COUNT = "ExpectTableRowCountToBeBetween"
 SHOWN_VALUES = 5

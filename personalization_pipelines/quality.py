@@ -23,7 +23,7 @@ from personalization_pipelines.checks import CheckReport, CheckRow
 from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.expectations import ROW_COUNT, SHOWN_VALUES, validated
 from personalization_pipelines.features.contracts import DUCKDB_TYPES, Column, Contract, Expectation
-from personalization_pipelines.features.stored import quoted
+from personalization_pipelines.sql_names import quoted
 
 __all__ = ["CheckReport", "CheckRow", "check_daily_share", "check_rejected", "check_table"]
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from personalization_pipelines.content.states import listed, read_sql
+from personalization_pipelines.content.states import read_sql
+from personalization_pipelines.sql_names import column_list
 
 DIGEST = "digest"
 ENGINE = f"duckdb {duckdb.__version__} {platform.machine()}"
@@ -23,7 +24,7 @@ ENGINE = f"duckdb {duckdb.__version__} {platform.machine()}"
 
 def digest_sql(columns: Sequence[str]) -> str:
     """Return the SQL of a row's digest."""
-    return f"hash({listed(columns)})"
+    return f"hash({column_list(columns)})"
 
 
 def with_digests(table: pa.Table, columns: Sequence[str]) -> pa.Table:

@@ -31,8 +31,9 @@ from personalization_pipelines.content.progress import Progress
 from personalization_pipelines.content.read_files import FileFormat
 from personalization_pipelines.content.read_items import ITEM_SCHEMA, Incoming, price_digests, read_items
 from personalization_pipelines.content.report import GateRow, ImportReport
+from personalization_pipelines.content.states import State
 from personalization_pipelines.content.verdicts import RejectsFile
-from personalization_pipelines.content.versions import State, Version, VersionedTable
+from personalization_pipelines.content.versions import Version, VersionedTable
 from personalization_pipelines.errors import ImportRefused
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from personalization_pipelines.content.items import catalogue
 from personalization_pipelines.content.merging import KEY
+from personalization_pipelines.content.states import REMOVED, read_sql
 from personalization_pipelines.content.times import MICROSECONDS
 from personalization_pipelines.content.versions import Version, VersionedTable
 from personalization_pipelines.home import Home
@@ -51,7 +52,6 @@ full join (select * from before where price_minor is not null) o
   on n.item_type = o.item_type and n.item = o.item and n.language = o.language
 where n.price_minor is distinct from o.price_minor or n.currency is distinct from o.currency
 """
-_TOUCHED = "where (item_type, item, language) in (select (item_type, item, language) from touched)"
 _ORDER = "order by item_type, item, language, valid_from"
 _READ = (*KEY, "price_minor", "currency")
 
@@ -108,8 +108,9 @@ def _difference(
         file = table.directory / after.file
         if touched:
             connection.register("touched", pq.read_table(file, columns=list(KEY)))
-        for name, version in (("before", next(iter(before), None)), ("after", after)):
-            rows = f"select * from ({table.sql(version, _READ)}) {_TOUCHED if touched else ''}"  # noqa: S608 - ours
+        then = table.sql(next(iter(before), None), _READ, among="touched" if touched else "")
+        now = f"select * from {read_sql(file)} where not {REMOVED}" if touched else table.sql(after, _READ)  # noqa: S608
+        for name, rows in (("before", then), ("after", now)):
             connection.execute(f"create temp table {name} as {rows}")
         moment = {"moment": after.imported_at.replace(tzinfo=None), "import_id": after.import_id}
         connection.execute(f"create temp table changes as {_CHANGES}", moment)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from personalization_pipelines.sql_names import column_list, quoted
+
 REMOVED = "removed"
 """The column of a file of changes that says which keys went."""
 
@@ -25,25 +27,19 @@ class State:
 
 def read_sql(path: Path) -> str:
     """Return what a FROM clause reads a file by."""
-    quoted = "'" + str(path).replace("'", "''") + "'"
-    return f"read_parquet({quoted})"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names of columns as SQL lists them."""
-    return ", ".join(f'"{name}"' for name in names)
+    return f"read_parquet({quoted(path)})"
 
 
 def state_sql(
     state: State, columns: Sequence[str], key: Sequence[str], source: Callable[[Path], str] = read_sql
 ) -> str:
     """Return a DuckDB query for some columns of a state's rows, in no order; `source` is how SQL reads a file."""
-    names = listed(columns)
+    names = column_list(columns)
     if not state.changes:
         return f"select {names} from {source(state.whole)}"  # noqa: S608 - our own names and paths
     return f"""
         with changes as ({newest_sql(state.changes, columns, key, source=source)})
-        select {names} from {source(state.whole)} w anti join changes using ({listed(key)})
+        select {names} from {source(state.whole)} w anti join changes using ({column_list(key)})
         union all
         select {names} from changes where not {REMOVED}
     """  # noqa: S608 - as above
@@ -53,16 +49,15 @@ def newest_sql(
     changes: Sequence[Path],
     columns: Sequence[str],
     key: Sequence[str],
-    removed: str = REMOVED,
     source: Callable[[Path], str] = read_sql,
 ) -> str:
-    """Return a DuckDB query for the newest row of each key in files of changes; the flag of gone ones is `removed`."""
+    """Return a DuckDB query for the newest row of each key in files of changes; the flag REMOVED says which went."""
     parts = (
         f"select *, {number} as step from {source(path)}"  # noqa: S608 - our own names and paths
         for number, path in enumerate(changes)
     )
-    names = listed([*key, *(name for name in columns if name not in key)])
+    names = column_list([*key, *(name for name in columns if name not in key)])
     return f"""
-        select {names}, {REMOVED} as "{removed}" from ({" union all by name ".join(parts)})
-        qualify row_number() over (partition by {listed(key)} order by step desc) = 1
+        select {names}, {REMOVED} from ({" union all by name ".join(parts)})
+        qualify row_number() over (partition by {column_list(key)} order by step desc) = 1
     """  # noqa: S608 - as above

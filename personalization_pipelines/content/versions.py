@@ -28,9 +28,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from personalization_pipelines.content.digests import DIGEST, ENGINE, digest_sql, digested_sql, with_digests
-from personalization_pipelines.content.states import REMOVED, State, listed, newest_sql, read_sql, state_sql
+from personalization_pipelines.content.states import REMOVED, State, read_sql, state_sql
 from personalization_pipelines.durable import sync as _sync
 from personalization_pipelines.errors import Busy, CorruptData
+from personalization_pipelines.sql_names import column_list
 
 MANIFEST = "manifest.json"
 ROW_GROUP_ROWS = 1 << 16
@@ -39,7 +40,6 @@ WHOLE_ROWS = 20_000
 """Below so many rows of the whole file before, a version is a whole file: writing it costs milliseconds."""
 CHANGED_SHARE = 0.25
 MOST_CHANGES = 64
-__all__ = ["State", "Version", "VersionedTable", "newest_sql", "state_sql"]
 _DUCKDB = {
     pa.int32(): "integer",
     pa.int64(): "bigint",
@@ -123,7 +123,7 @@ class VersionedTable:
             empty = ", ".join(f"cast(null as {self._type(name)}) as {name}" for name in names)
             return f"select {empty} where false"
         engines = {self.directory / one.file: one.digest for one in self.versions()}
-        found = f"semi join {among} using ({listed(self.key)})" if among else ""
+        found = f"semi join {among} using ({column_list(self.key)})" if among else ""
 
         def source(path: Path) -> str:
             read = digested_sql(path, self.compared, engines[path]) if DIGEST in names else read_sql(path)
@@ -219,9 +219,9 @@ class VersionedTable:
         connection.register("changed", changed)
         connection.register("gone", gone)
         query = f"""
-            select {listed(names)} from ({self.sql(self.newest(), names)}) e
+            select {column_list(names)} from ({self.sql(self.newest(), names)}) e
             where not exists (select 1 from changed c where {same}) and not exists (select 1 from gone c where {same})
-            union all select {listed(names)} from (select *{digest} from changed) order by {listed(self.key)}
+            union all select {column_list(names)} from (select *{digest} from changed) order by {column_list(self.key)}
         """  # noqa: S608 - our own names
         return connection.sql(query).to_arrow_reader(ROW_GROUP_ROWS)
 

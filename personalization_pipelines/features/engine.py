@@ -25,15 +25,16 @@ from personalization_pipelines.build import Build
 from personalization_pipelines.content.items import ITEM_SCHEMA, catalogue_state
 from personalization_pipelines.content.merging import KEY
 from personalization_pipelines.content.price_history import PRICE_SCHEMA, price_files
+from personalization_pipelines.content.states import REMOVED, State, state_sql
 from personalization_pipelines.content.transfers import TRANSFER_SCHEMA, transfers_file
 from personalization_pipelines.content.users import USER_SCHEMA, users_file
-from personalization_pipelines.content.versions import REMOVED, State, state_sql
 from personalization_pipelines.errors import ConfigurationError
 from personalization_pipelines.events.lake import event_files, lake_fingerprint
 from personalization_pipelines.events.schema import EVENT_SCHEMA, TIME
-from personalization_pipelines.features.stored import GONE, Parts, column_list, quoted
+from personalization_pipelines.features.stored import GONE, Parts
 from personalization_pipelines.features.utc_days import DAY_SCHEMA, EPOCH, naive, utc_days
 from personalization_pipelines.fingerprint import fingerprint
+from personalization_pipelines.sql_names import column_list, quoted
 
 ROW_GROUP = 122_880  # rows; DuckDB's own vector multiple, so that groups fill evenly
 DICTIONARY = 10_000  # distinct values; a larger dictionary in a row group costs more than it saves

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from personalization_pipelines.features.contracts import Contract
 from personalization_pipelines.features.engine import Engine
-from personalization_pipelines.features.stored import GONE, Change, Parts, StoredTable, column_list, quoted
+from personalization_pipelines.features.stored import GONE, Change, Parts, StoredTable
 from personalization_pipelines.features.table_columns import sha256
 from personalization_pipelines.fingerprint import fingerprint
+from personalization_pipelines.sql_names import column_list, quoted
 
 LEAST_ROWS = 20_000
 """Smaller tables are built whole: that takes milliseconds."""

@@ -20,6 +20,7 @@ import numpy as np
 
 from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.fingerprint import fingerprint
+from personalization_pipelines.sql_names import column_list, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -268,13 +269,3 @@ def _joined(table: pa.Table, key: Sequence[str]) -> pa.Array:
 
     texts = [table[name].cast(pa.string()) for name in key]
     return pc.binary_join_element_wise(*texts, "\0").combine_chunks()
-
-
-def column_list(columns: Sequence[str]) -> str:
-    """Return names of columns as SQL lists them. They are the program's own."""
-    return ", ".join(f'"{name}"' for name in columns)
-
-
-def quoted(path: Path) -> str:
-    """Return a path as an SQL text literal. The program made the path; `'` may be in the home's own name."""
-    return "'" + str(path).replace("'", "''") + "'"

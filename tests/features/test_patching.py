@@ -24,8 +24,12 @@ from personalization_pipelines.features.sql_models import feature_names, feature
 from personalization_pipelines.features.stored import StoredTable
 from personalization_pipelines.home import Home
 from personalization_pipelines.models.read_features import read_training_data
+from personalization_pipelines.scenarios import item_table
 from personalization_pipelines.scenarios.feature_tables import feature_fingerprints
 from personalization_pipelines.scenarios.item_table import read_items
+from personalization_pipelines.scenarios.manifest import read_manifest
+from personalization_pipelines.scenarios.publication import publish
+from personalization_pipelines.scenarios.published import Publication
 from personalization_pipelines.timespans import parse_schedule
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
@@ -223,3 +227,24 @@ def test_a_damaged_change_is_never_published_and_a_missing_one_is_built_again(ho
             feature_fingerprints(last.features)
         assert_as_whole(built(home, shop, 1))
         assert feature_fingerprints(last.features)["items"] != known, "whole now"
+
+
+def test_publishing_goes_on_from_what_serves_and_writes_the_bytes_of_one_made_anew(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = make_website(models={}, scenarios={})
+    with patched():
+        send(home, shop, {1: 5, 2: 5, 3: 5}, 0)
+        publish(built(home, shop, 0))
+        send(home, shop, {2: 6, 30: 7}, 1)
+        delete(home, shop, 1, 1)
+        last = built(home, shop, 1)
+        whole = Build(home, shop, last.as_of, rebuild=True)
+        run_all(whole)
+        anew = publish(whole).directory
+        with monkeypatch.context() as patch:
+            patch.setattr(item_table, "read_columns", None)
+            directory = publish(last).directory
+        for name in read_manifest(anew).files:
+            assert (directory / name).read_bytes() == (anew / name).read_bytes(), name
+        assert Publication.open(directory, thorough=True).items.row(1, "30") == 2
