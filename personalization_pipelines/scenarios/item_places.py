@@ -24,9 +24,13 @@ class ItemPlaces:
         """Return the row of each item, -1 where it is unknown; `types` and `items` are columns of a batch."""
         encoded = items.fill_null("").dictionary_encode()
         several = max(len(encoded.dictionary), 1)
-        asked, places = np.unique(integers(types, 0) * several + integers(encoded.indices, 0), return_inverse=True)
-        names = texts(encoded.dictionary.take(_indices(asked % several)))
-        return self._rows((asked // several).astype(np.int32), names)[places]
+        pairs = _column(integers(types, 0) * several + integers(encoded.indices, 0)).dictionary_encode()
+        asked = integers(pairs.dictionary, 0)
+        order = np.argsort(asked)
+        names = texts(encoded.dictionary.take(_column(asked[order] % several)))
+        rows = np.empty(len(asked), np.int32)
+        rows[order] = self._rows((asked[order] // several).astype(np.int32), names)
+        return rows[integers(pairs.indices, 0)]
 
     def _rows(self, types: NDArray[np.int32], names: Texts) -> NDArray[np.int32]:
         """Return the row of each of different items, -1 where it is unknown; the types ascend."""
@@ -47,7 +51,7 @@ class ItemPlaces:
 def _equal(one: Texts, rows: NDArray[np.int32], two: Texts, others: NDArray[np.int64]) -> NDArray[np.bool_]:
     import pyarrow.compute as pc
 
-    same = pc.equal(_binary(one).take(_indices(rows)), _binary(two).take(_indices(others)))
+    same = pc.equal(_binary(one).take(_column(rows)), _binary(two).take(_column(others)))
     return np.asarray(same.to_numpy(zero_copy_only=False), np.bool_)
 
 
@@ -58,7 +62,7 @@ def _binary(names: Texts) -> Any:
     return pa.Array.from_buffers(pa.large_binary(), len(names), buffers)
 
 
-def _indices(rows: NDArray[Any]) -> Any:
+def _column(numbers: NDArray[Any]) -> Any:
     import pyarrow as pa
 
-    return pa.array(rows)
+    return pa.array(numbers)
