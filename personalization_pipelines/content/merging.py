@@ -136,10 +136,8 @@ def merge_items(
         connection.execute(_STATES)
         counts = dict(connection.execute("select state, count(*) from merged group by state").fetchall())
         added, changed, removed = (counts.get(state, 0) for state in (1, 2, 3))
-        if added and versions:
-            connection.execute(_SEEN, {"versions": [str(catalogue.directory / one.file) for one in versions]})
-        else:
-            connection.execute(_NOT_SEEN)
+        files = [str(catalogue.directory / one.file) for one in versions]
+        connection.execute(*((_SEEN, {"versions": files}) if added and files else (_NOT_SEEN,)))
         result = connection.sql(_RESULT, params={"now": now}).to_arrow_table()
         gone = connection.sql(_GONE).to_arrow_table()
         state = catalogue.sql(newest, ("item_type", "language", "price_minor"))

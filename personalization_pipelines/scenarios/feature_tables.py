@@ -9,10 +9,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from personalization_pipelines.errors import Busy, CorruptData, PermanentError
-from personalization_pipelines.features.stored import StoredTable
+from personalization_pipelines.features.stored import GONE, StoredTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,18 +70,32 @@ def checked(features: Path, name: str, columns: tuple[str, ...]) -> StoredTable:
     return stored
 
 
-def read_changes(features: Path, name: str, state: str, columns: tuple[str, ...]) -> pa.Table | None:
-    """Return the rows of a table that are other than in a `state` of before, and the flag `gone` (`newest_rows`).
+class TableChanges(NamedTuple):
+    """What is other in a table than before, in the order of its key.
+
+    `touched` has a row for each key, only the key of what is `gone` (a flag a row); `came` are the rows of the others.
+    """
+
+    touched: pa.Table
+    gone: NDArray[np.bool_]
+    came: pa.Table
+
+
+def read_changes(features: Path, name: str, state: str, columns: tuple[str, ...]) -> TableChanges | None:
+    """Return what is other in a table than in a `state` of before.
 
     None where it was written whole since, or never was in that state. Raises what `checked` does.
     """
+    import pyarrow.compute as pc
+
     stored = stored_table(features, name)
     changes = stored.changes_since(state)
     if changes is None:
         return None
-    of_changes = stored.files_of(changes)
-    _check(stored, of_changes, columns)
-    return stored.newest_rows(changes, columns).combine_chunks()
+    _check(stored, stored.files_of(changes), columns)
+    rows = stored.newest_rows(changes, columns).combine_chunks()
+    gone, touched = column_of(rows, GONE), rows.drop_columns(GONE)
+    return TableChanges(touched, gone.to_numpy(zero_copy_only=False), touched.filter(pc.invert(gone)))
 
 
 def _check(stored: StoredTable, files: Iterable[Path], columns: tuple[str, ...]) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.features.stored import GONE
 from personalization_pipelines.scenarios.arrays import Coded, Texts
 from personalization_pipelines.scenarios.columns import coded, texts
 from personalization_pipelines.scenarios.feature_tables import column_of, read_changes, read_table
@@ -51,14 +50,11 @@ class FurtherLanguages:
 
         `moved` is the row that each item of before has now, -1 where it went.
         """
-        import pyarrow.compute as pc
-
         changes = read_changes(features, "item_languages", state, _COLUMNS)
         if changes is None:
             return None
-        gone = np.asarray(column_of(changes, GONE).to_numpy(zero_copy_only=False), np.bool_)
-        touched, languages = _places(places, changes), coded(column_of(changes, "language"))
-        fresh = self._of(changes.filter(pc.invert(column_of(changes, GONE))), touched[~gone])
+        touched, languages = _places(places, changes.touched), coded(column_of(changes.touched, "language"))
+        fresh = self._of(changes.came, touched[~changes.gone])
         rows = moved[self.rows]
         names = sorted({*self.languages.names, *languages.names})
         old_keys, touched_keys = _keys(rows, self.languages, names), _keys(touched, languages, names)

@@ -10,13 +10,11 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from personalization_pipelines import __version__
-from personalization_pipelines.features.stored import GONE
 from personalization_pipelines.scenarios.arrays import Array, Coded, Texts, decode_json, map_arrays
 from personalization_pipelines.scenarios.feature_tables import column_of, read_changes, stored_table
 from personalization_pipelines.scenarios.further_languages import FurtherLanguages
@@ -85,10 +83,9 @@ def patched_items(before: ItemsBefore, features: Path, currency: str) -> Patched
     changes = read_changes(features, "items", before.features.get("items", ""), ITEM_COLUMNS)
     if changes is None or before.currency != currency:
         return None
-    gone = np.asarray(column_of(changes, GONE).to_numpy(zero_copy_only=False), np.bool_)
-    rows = ItemPlaces(before.arrays).of(column_of(changes, "item_type"), column_of(changes, "item"))
-    came = changes.filter(_flags(~gone)).drop_columns(GONE)
-    fresh = with_learned_paths(columns_of(came.to_batches(), currency), features)
+    touched, gone = changes.touched, changes.gone
+    rows = ItemPlaces(before.arrays).of(column_of(touched, "item_type"), column_of(touched, "item"))
+    fresh = with_learned_paths(columns_of(changes.came.to_batches(), currency), features)
     stays = np.ones(len(before.arrays["types"]), np.bool_)
     stays[rows[rows >= 0]] = False
     splice = Splice(stays, _standing(before.arrays, fresh, rows[~gone]))
@@ -102,7 +99,12 @@ def patched_items(before: ItemsBefore, features: Path, currency: str) -> Patched
 
 
 def _spliced(splice: Splice, before: ItemsBefore, fresh: ItemColumns, features: Path) -> ItemColumns:
+    """Return the columns of old items and fresh ones. Where clicks gave other category paths than before, no item's
+    paths are taken from before: which of them clicks had given is not known any more.
+    """
     old = before.arrays
+    learned_alike = stored_table(features, "learned_categories").state == before.features.get("learned_categories")
+    own = old["category_starts"], Coded(old["category_codes"], before.categories)
     assert isinstance(fresh.attributes, Texts)  # noqa: S101 - they were just read
     types = splice.numbers(old["types"], fresh.types)
     ids = splice.texts(Texts(old["id_starts"], old["id_text"]), fresh.ids)
@@ -112,25 +114,11 @@ def _spliced(splice: Splice, before: ItemsBefore, fresh: ItemColumns, features: 
         splice.numbers(old["price_minor"], fresh.price_minor),
         splice.numbers(old["valid_from"], fresh.valid_from),
         splice.numbers(old["valid_to"], fresh.valid_to),
-        *_paths(splice, before, fresh, features),
+        *(splice.coded_lists(own, (fresh.path_starts, fresh.paths)) if learned_alike else read_paths(features)),
         splice.coded(before.own_languages, fresh.languages),
         splice.long_texts(Texts(old["attribute_starts"], old["attribute_text"]), fresh.attributes),
     )
-    if _learned_the_same(before, features):
-        return columns
-    return with_learned_paths(columns, features)
-
-
-def _paths(splice: Splice, before: ItemsBefore, fresh: ItemColumns, features: Path) -> tuple[NDArray[np.int64], Coded]:
-    """Return the items' category paths; without those that clicks gave where these are others than before."""
-    if not _learned_the_same(before, features):
-        return read_paths(features)
-    old = before.arrays["category_starts"], Coded(before.arrays["category_codes"], before.categories)
-    return splice.coded_lists(old, (fresh.path_starts, fresh.paths))
-
-
-def _learned_the_same(before: ItemsBefore, features: Path) -> bool:
-    return stored_table(features, "learned_categories").state == before.features.get("learned_categories")
+    return columns if learned_alike else with_learned_paths(columns, features)
 
 
 def _standing(old: Mapping[str, Array], fresh: ItemColumns, rows: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -158,9 +146,3 @@ def _languages(directory: Path, manifest: Manifest, items: int) -> tuple[Coded, 
 def _names(directory: Path, name: str) -> tuple[str, ...]:
     names: tuple[str, ...] = decode_json(directory / name, (directory / name).read_bytes(), tuple[str, ...])
     return names
-
-
-def _flags(flags: NDArray[np.bool_]) -> Any:
-    import pyarrow as pa
-
-    return pa.array(flags)

@@ -121,14 +121,21 @@ def publish(
         before = read_current_or_none(root)
         switched = switch and switch_to(disk, final)
         prune(disk, root, {final.name, before.name if before else ""})
+    seconds = time.perf_counter() - started
+    return _report(final, manifest, seconds, unchanged=unchanged, switched=switched, gates=gates)
+
+
+def _report(
+    directory: Path, manifest: Manifest, seconds: float, *, unchanged: bool, switched: bool, gates: list[Gate]
+) -> PublicationReport:
     return PublicationReport(
-        id=final.name,
-        directory=final,
+        id=directory.name,
+        directory=directory,
         items=manifest.items,
         visitors=manifest.visitors,
         models=len(manifest.models),
         bytes=sum(entry.bytes for entry in manifest.files.values()),
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
         unchanged=unchanged,
         switched=switched,
         gates=[gate.row() for gate in gates],

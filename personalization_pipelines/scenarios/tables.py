@@ -53,8 +53,8 @@ def item_arrays(
     """Return the arrays of `items.bin` and the categories.
 
     All columns have one element a row, rows in order of type and id; `paths[path_starts[row]:path_starts[row + 1]]`
-    are a row's own categories; `attributes` are JSON objects; `keys` are what `item_keys` makes of types and ids,
-    where that is known. Raises CorruptData where an item is there twice.
+    are a row's own categories; `keys` are what `item_keys` makes of types and ids, where that is known. Raises
+    CorruptData where an item is there twice.
     """
     categories = all_categories(paths.names)
     starts, codes = _own_codes(path_starts, paths, categories)
