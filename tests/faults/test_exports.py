@@ -21,8 +21,10 @@ from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.content.cms import Cms, document, listed
+from tests.content.fetching import LOGIN, PERMANENT, PLAIN, SMALL, TRANSIENT
 from tests.content.notified import apply, named, notify, places_with, titles
-from tests.content.test_fetch_export import LOGIN, PERMANENT, PLAIN, SMALL, TRANSIENT, fetch_bombs, try_loopback
+from tests.content.test_fetch_export import try_loopback
+from tests.content.test_fetch_limits import fetch_bombs
 
 pytestmark = pytest.mark.fault
 

@@ -1,0 +1,17 @@
+"""What tests of publishing begin with."""
+
+from __future__ import annotations
+
+import pytest
+
+from personalization_pipelines.build import Build
+from personalization_pipelines.home import Home
+from tests.scenarios.built import (
+    at,
+)
+from tests.scenarios.small_shop import built, website
+
+
+@pytest.fixture
+def build(home: Home) -> Build:
+    return built(Build(home, website(), at(12)))
