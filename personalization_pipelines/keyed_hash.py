@@ -7,7 +7,9 @@ is what all messages begin with. tests/test_keyed_hash.py compares the two.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
+DIGEST_BYTES = 32
 _BLOCK = 64  # bytes of SHA-256
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
@@ -29,3 +31,14 @@ class KeyedHash:
         inner.update(rest)
         outer.update(inner.digest())
         return outer.digest()
+
+    def digests(self, rests: Iterable[bytes]) -> list[bytes]:
+        """Return the 32 bytes for each of the messages, in their order."""
+        inner, outer = self._inner.copy, self._outer.copy
+        made = []
+        for rest in rests:
+            first, second = inner(), outer()
+            first.update(rest)
+            second.update(first.digest())
+            made.append(second.digest())
+        return made

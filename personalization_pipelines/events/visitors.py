@@ -6,12 +6,14 @@ import re
 from binascii import b2a_base64
 from collections.abc import Collection, Iterable
 
+import numpy as np
+
 from personalization_pipelines.identifiers import MAX_NUMERIC_ITEM, MAX_USER_BYTES, parse_user_id, pseudonym
-from personalization_pipelines.keyed_hash import KeyedHash
+from personalization_pipelines.keyed_hash import DIGEST_BYTES, KeyedHash
 
 _TOKEN = re.compile(r"~([A-Za-z0-9_-]{21}[AQgw])")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
-_MARKS = str.maketrans("", "", "-.@")
+_MARKS = b"-.@"
 """Marks of plain user ids, as UUIDs and addresses have them; not those of a token, nor of `not_defined`."""
 
 
@@ -28,7 +30,7 @@ def visitor_of(user: str, customer_id: str, key: bytes) -> str:
 
 
 class Visitors(dict[str, str]):
-    """The visitors of one batch by user, each computed once, in half of `visitor_of`'s time."""
+    """The visitors of a website by user, each computed once."""
 
     def __init__(self, customer_id: str, key: bytes) -> None:
         super().__init__()
@@ -36,26 +38,34 @@ class Visitors(dict[str, str]):
         self._hash = KeyedHash(key, customer_id.encode() + b"\0")
 
     def __missing__(self, user: str) -> str:
-        if _are_plain((user,)):
-            self._learn((user,))
-        else:
-            self[user] = visitor_of(user, self._customer_id, self._key)
-        return self[user]
+        self[user] = visitor = visitor_of(user, self._customer_id, self._key)
+        return visitor
 
     def meet(self, users: Iterable[object]) -> None:
-        """Compute those of them that are not known together: in two thirds of the time of one after another.
+        """Compute those of them that are not known together: in half of the time of one after another.
 
         What is no plain user, or no user at all, is left for when it is asked for.
         """
-        new = {user for user in _texts(users) if user not in self}
-        self._learn(new if _are_plain(new) else {user for user in new if _are_plain((user,))})
+        new = [user for user in dict.fromkeys(_texts(users)) if user not in self]
+        if plain := new if _are_plain(new) else [user for user in new if _are_plain((user,))]:
+            self._learn(plain)
 
     def _learn(self, users: Collection[str]) -> None:
-        digests = [self._hash.digest(user.encode()) for user in users]
-        # 16 bytes and two of nothing are 24 characters, of which 22 are those that the 16 bytes alone would have
-        joined = b2a_base64(b"".join([digest[:16] + b"\0\0" for digest in digests]), newline=False)
-        texts = joined.translate(_URL_SAFE).decode()
-        self.update(zip(users, [texts[start : start + 22] for start in range(0, len(texts), 24)], strict=True))
+        """Compute the visitors of plain users, of at least one."""
+        digests = self._hash.digests("\0".join(users).encode().split(b"\0"))
+        self.update(zip(users, _as_texts(digests), strict=True))
+
+
+def _as_texts(digests: list[bytes]) -> list[str]:
+    """Return the first 16 bytes of each digest in base64url, many at a time in half the time of one by one.
+
+    16 bytes and two of nothing are 24 characters, of which 22 are those that the 16 bytes alone would have.
+    """
+    first = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST_BYTES)[:, :18].copy()
+    first[:, 16:] = 0
+    texts = np.frombuffer(b2a_base64(first, newline=False), np.uint8).reshape(-1, 24)[:, :23].copy()
+    texts[:, 22] = ord(" ")
+    return texts.tobytes().translate(_URL_SAFE).decode().split()
 
 
 def _texts(users: Iterable[object]) -> list[str]:
@@ -68,10 +78,10 @@ def _are_plain(users: Collection[str]) -> bool:
 
     Such is no token, neither nobody nor anything forbidden in a user, nor too long: in ASCII, a character is a byte.
     """
-    together = "".join(users).translate(_MARKS)
+    together = "".join(users)
     return (
         together.isascii()
-        and together.isalnum()
+        and together.encode().translate(None, _MARKS).isalnum()
         and min(map(len, users)) > 0
         and max(map(len, users)) <= MAX_USER_BYTES
     )
