@@ -63,7 +63,7 @@ def _as_texts(digests: list[bytes]) -> list[str]:
     """
     first = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST_BYTES)[:, :18].copy()
     first[:, 16:] = 0
-    texts = np.frombuffer(b2a_base64(first, newline=False), np.uint8).reshape(-1, 24)[:, :23].copy()
+    texts = np.frombuffer(b2a_base64(first.tobytes(), newline=False), np.uint8).reshape(-1, 24)[:, :23].copy()
     texts[:, 22] = ord(" ")
     return texts.tobytes().translate(_URL_SAFE).decode().split()
 
