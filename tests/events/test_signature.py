@@ -137,6 +137,22 @@ def test_a_replay_has_the_same_event_id_and_another_event_another_one() -> None:
     assert len({replayed(**change).event_id for change in others} | {replayed().event_id}) == len(others) + 1
 
 
+@pytest.mark.parametrize(
+    ("event", "name", "values"),
+    [("consume", "percentage", ("40", "90", "0")), ("rate", "rating", ("0", "10", "80")),
+     ("rendered", "scenario", ("start", "basket")), ("clickrecommended", "scenario", ("start", "basket")),
+     ("triggeropened", "triggername", ("won", "lost")), ("clicktriggered", "triggername", ("won", "lost"))],
+)  # fmt: skip
+def test_events_of_one_moment_that_say_something_else_are_no_replays(
+    home: Home, event: str, name: str, values: tuple[str, ...]
+) -> None:
+    place = () if event == "triggeropened" else ("1", "11")
+    told = [replayed(event=event, place=place, **{name: value}) for value in values]
+    write_log(home, [encode(one) for one in (*told, *told)])
+    report = ingest(home, SHOP)
+    assert (report.events, report.duplicates) == (len(values), len(values))
+
+
 TIMES = [
     ("2012-01-01T11:00:00", "UTC", 1_325_415_600),
     ("2012-01-01T11:00:00", "Europe/Berlin", 1_325_412_000),
