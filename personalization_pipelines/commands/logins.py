@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from personalization_pipelines.build import Build
 from personalization_pipelines.errors import InvalidIdentifier
@@ -26,12 +26,16 @@ from personalization_pipelines.website import Website
 
 Row = tuple[datetime, str, str, str]
 
+TOKEN_CHARACTERS = 23
+"""As wide a column stays in any terminal: a token that was cut could not be given to `--undo`."""
+
 
 def logins_table(home: Home, website: Website, user: str | None, limit: int) -> Table:
     """Return the newest logins, of one user where given, as tokens (`~…`, which are users too), and what they do."""
     visitor = known_visitor(home, website, user) if user else ""
     rows = [row for row in _told(home, website) if not visitor or visitor in row[1:3]]
-    table = Table("time (UTC)", "from", "to", "", title=f"{website.name}: {len(rows):,} logins")
+    tokens = [Column(name, no_wrap=True, min_width=TOKEN_CHARACTERS) for name in ("from", "to")]
+    table = Table("time (UTC)", *tokens, "", title=f"{website.name}: {len(rows):,} logins")
     for moment, source, target, ignored in rows[-limit:]:
         said = f"ignored: {ignored}" if ignored else "counts"
         table.add_row(f"{moment:%Y-%m-%d %H:%M:%S}", f"~{source}", f"~{target}", said)

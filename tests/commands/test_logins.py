@@ -53,8 +53,8 @@ def write(home: Home, *told: tuple[str, str, str]) -> None:
     log.close()
 
 
-def run(home: Home, *arguments: str) -> Result:
-    environment = {"PERSONALIZATION_HOME": str(home.root), "COLUMNS": "200"}
+def run(home: Home, *arguments: str, columns: int = 200) -> Result:
+    environment = {"PERSONALIZATION_HOME": str(home.root), "COLUMNS": str(columns)}
     return CliRunner().invoke(main, ["logins", *arguments], env=environment, catch_exceptions=False)
 
 
@@ -95,6 +95,14 @@ def test_a_login_is_listed_and_undone_everywhere(home: Home, site: Website) -> N
     assert "ignored: undone" in run(home, "shop").output
     rows = [row for path in event_files(home, site) for row in pq.read_table(path, partitioning=None).to_pylist()]
     assert [row["event"] for row in rows] == ["click", "login", "click", "undologin"]
+
+
+def test_tokens_are_listed_whole_also_in_a_terminal_of_80_columns(home: Home, site: Website) -> None:
+    write(home, *(("login", f"anon{number}", "ann") for number in range(6)))
+    listed = run(home, "shop", columns=80).output
+    assert all(f"~{visitor(home, f'anon{number}')} " in listed for number in range(6))
+    assert listed.count(f"~{visitor(home, 'ann')} ") == 6
+    assert max(map(len, listed.splitlines())) <= 80
 
 
 def test_only_logins_of_a_user_and_only_the_newest_are_listed_where_one_asks_so(home: Home, site: Website) -> None:
