@@ -25,6 +25,7 @@ from personalization_pipelines.errors import CorruptData, LiveStoreUnavailable
 from personalization_pipelines.events.bounds import find_fault
 from personalization_pipelines.events.event import Event, decode
 from personalization_pipelines.events.live_store import SHARES, VIEW_MICROSECONDS, LiveStore, discard
+from personalization_pipelines.events.repeats import RecentIds
 from personalization_pipelines.events.tail import Position, Span, Tail
 from personalization_pipelines.home import Home
 
@@ -92,6 +93,7 @@ class Follower:
         self._retention = retention
         self._tail = Tail(home.log)
         self._positions = store.positions()
+        self._recent = RecentIds()
         self._share, self._next_share, self._next_views = 0, 0.0, 0.0
 
     def check(self) -> None:
@@ -110,7 +112,8 @@ class Follower:
             if records >= BATCH_RECORDS:
                 break
         if moved:
-            self._store.apply(events, moved)
+            self._store.apply(self._recent.unseen(events), moved)
+            self._recent.remember(events)
             self._positions |= moved
         return records
 

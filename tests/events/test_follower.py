@@ -20,6 +20,7 @@ from personalization_pipelines.events.event import Event, encode
 from personalization_pipelines.events.follower import FOREVER, Follower, follow, retention_of_websites
 from personalization_pipelines.events.live import LiveReader, LiveStore
 from personalization_pipelines.events.log import SegmentLog, repair, segments
+from personalization_pipelines.events.repeats import RecentIds
 from personalization_pipelines.home import Home
 from tests.postgres import PostgresServer
 
@@ -107,6 +108,38 @@ def test_torn_tails_rotation_and_dead_writers_are_followed_record_by_record(home
     assert items(LiveReader(home.live_database)) == [1, 0]
 
 
+def test_a_batch_that_is_sent_again_changes_nothing_in_the_live_store(any_home: Home) -> None:
+    log, reader = SegmentLog(any_home.log), LiveReader(any_home.live_database, deadline=1.0)
+    follower = Follower(any_home, LiveStore(any_home.live_database))
+    log.append([encode(named("ann", "1", at)) for at in (1, 2)])
+    assert follower.apply_unread() == 2
+    log.append([encode(named("ann", "2", 3)), encode(named("ann", "1", 4)), encode(named("bob", "1", 5))])
+    assert follower.apply_unread() == 3
+    follower.close()
+    log.close()
+    times = {visitor: [event.time for event in reader.history("shop", visitor)] for visitor in ("ann", "bob")}
+    assert times == {"ann": [3, 1], "bob": [5]}
+
+
+def test_a_batch_that_could_not_be_applied_is_no_repetition(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, store = SegmentLog(home.log), LiveStore(home.live_database)
+    follower = Follower(home, store)
+    log.append([encode(named("ann", "1", 1))])
+    with monkeypatch.context() as patched, pytest.raises(LiveStoreUnavailable):
+        patched.setattr(store, "apply", unavailable)
+        follower.apply_unread()
+    assert follower.apply_unread() == 1
+    follower.close()
+    log.close()
+    assert [event.time for event in LiveReader(home.live_database, deadline=1.0).history("shop", "ann")] == [1]
+
+
+def test_only_the_newest_event_ids_are_remembered() -> None:
+    recent, events = RecentIds(most=2), [named("ann", str(number), number) for number in range(3)]
+    recent.remember(events)
+    assert recent.unseen(events) == events[:1]
+
+
 def test_unreadable_records_are_passed_over(home: Home, caplog: pytest.LogCaptureFixture) -> None:
     log = SegmentLog(home.log)
     log.append([click(1), b"junk", b'{"website":"shop"}', b"[" * 3000, click(2)])
@@ -167,6 +200,14 @@ def test_the_follower_starts_without_the_heavy_libraries() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def named(visitor: str, event_id: str, at: int) -> Event:
+    return Event("shop", "basket", at, at, visitor, 1, "7", event_id=event_id)
+
+
+def unavailable(*_: object) -> None:
+    raise LiveStoreUnavailable("away")
 
 
 def click(number: int, *, website: str = "shop", time: int = 0) -> bytes:
