@@ -1,8 +1,8 @@
 """The live store as its one writer sees it: batches of events, each applied together with the log positions.
 
-The store is bounded: the follower forgets, every hour, what is older than the retention and all but about the
-newest 500 events of one visitor. It can be rebuilt from the log, so a commit need not wait for the disk; positions and
-events are in one transaction and never disagree.
+The store is bounded: the follower forgets, every hour, what is older than the retention, and of each kind of events
+of one visitor all but the newest 500 (at once, of who does much at once). It can be rebuilt from the log, so a commit
+need not wait for the disk; positions and events are in one transaction and never disagree.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from personalization_pipelines.events import live_erasure
 from personalization_pipelines.events import live_tables as tables
 from personalization_pipelines.events.event import Event
 from personalization_pipelines.events.live_bulk import write_rows
+from personalization_pipelines.events.live_busy import BusyVisitors, Visitor
 from personalization_pipelines.events.live_file import LiveFile, is_damage
 from personalization_pipelines.events.live_logins import LiveLogins
 from personalization_pipelines.events.live_url import parse_live_url
@@ -73,6 +74,7 @@ class LiveStore:
         self._upsert_positions = tables.upsert_positions(self._dialect)
         self._delete_beyond = tables.delete_beyond(NEWEST_PER_VISITOR)
         self._logins = LiveLogins(self._dialect)
+        self._busy = BusyVisitors()
         try:
             with self._transaction() as connection:
                 tables.metadata.create_all(connection)
@@ -129,7 +131,7 @@ class LiveStore:
         return found[1:]
 
     def forget_before(self, time: int, website: str | None = None, share: int | None = None) -> int:
-        """Delete events from before `time` (microseconds UTC), and of one visitor all but about 500; return how many.
+        """Delete events from before `time` (µs, UTC), and of a visitor's all but 500 of each kind; return how many.
 
         `share` (0 to 63) looks at one 64th of the visitors, so that no transaction takes long.
         """
@@ -176,6 +178,8 @@ class LiveStore:
             self._logins.apply(connection, known)
             write_rows(connection, tables.item_views, self._upsert_views, _views(known))
             write_rows(connection, tables.follower_positions, self._upsert_positions, moved)
+            for visitor in self._busy.add(rows):
+                self._trim(connection, visitor)
 
     def _forget(self, website: str, share: int, time: int) -> int:
         table = tables.visitor_events.c
@@ -187,9 +191,12 @@ class LiveStore:
             forgotten = connection.execute(sa.delete(tables.visitor_events).where(*mine, table.time < time)).rowcount
             counts = sa.select(table.visitor).where(*mine).group_by(table.visitor)
             for visitor in connection.scalars(counts.having(sa.func.count() > NEWEST_PER_VISITOR)).all():
-                own = {"one_website": website, "one_visitor": visitor}
-                forgotten += connection.execute(self._delete_beyond, own).rowcount
+                forgotten += self._trim(connection, (website, visitor))
         return forgotten
+
+    def _trim(self, connection: sa.Connection, visitor: Visitor) -> int:
+        own = dict(zip(("one_website", "one_visitor"), visitor, strict=True))
+        return connection.execute(self._delete_beyond, own).rowcount
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:

@@ -26,6 +26,7 @@ ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _NOTHING: sa.ColumnClause[int] = sa.literal_column("0")
 _NO_ONE: sa.ColumnClause[str] = sa.literal_column("''")  # the rows of an INSERT are all that its driver is given
 DELIVERY: sa.ColumnClause[str] = sa.literal_column("'rendered'")
+CLICK: sa.ColumnClause[str] = sa.literal_column("'click'")
 
 metadata = sa.MetaData()
 
@@ -73,6 +74,11 @@ def select_history() -> sa.Select[str, int, str, int, str]:
     Without deliveries: every answer brings ten, and twenty pages would push out what the visitor bought or blacklisted.
     """
     return _select_newest(visitor_events.c.event != DELIVERY)
+
+
+def select_lasting() -> sa.Select[str, int, str, int, str]:
+    """Select what `select_history` does without clicks: what decides what the visitor may be offered, and for long."""
+    return _select_newest(visitor_events.c.event.not_in((DELIVERY, CLICK)))
 
 
 def select_deliveries() -> sa.Select[str, int, str, int, str]:
@@ -175,14 +181,14 @@ def in_share(website: str, first: str, end: Sequence[str]) -> tuple[sa.ColumnEle
 
 
 def delete_beyond(newest: int) -> sa.Delete:
-    """Delete all but about the `newest` deliveries and as many other events of `:one_visitor` of `:one_website`."""
+    """Delete of each kind of event all but the `newest` ones of `:one_visitor` of `:one_website`."""
     table = visitor_events.c
     mine = (table.website == sa.bindparam("one_website"), table.visitor == sa.bindparam("one_visitor"))
-    too_old = []
-    for kind in (table.event == DELIVERY, table.event != DELIVERY):
-        kept = sa.select(table.time).where(*mine, kind).order_by(table.time.desc()).offset(newest - 1).limit(1)
-        too_old.append(sa.and_(kind, table.time < kept.scalar_subquery()))
-    return sa.delete(visitor_events).where(*mine, sa.or_(*too_old))
+    key = (table.time, table.event, table.item_type, table.item)
+    place = sa.func.row_number().over(partition_by=table.event, order_by=table.time.desc())
+    placed = sa.select(*key, place.label("place")).where(*mine).subquery().c
+    too_old = sa.select(*(placed[column.name] for column in key)).where(placed.place > newest)
+    return sa.delete(visitor_events).where(*mine, sa.tuple_(*key).in_(too_old))
 
 
 def insert_into(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
