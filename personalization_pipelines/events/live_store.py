@@ -26,20 +26,22 @@ from personalization_pipelines.events.live_bulk import write_rows
 from personalization_pipelines.events.live_busy import BusyVisitors, Visitor
 from personalization_pipelines.events.live_file import LiveFile, is_damage
 from personalization_pipelines.events.live_logins import LiveLogins
-from personalization_pipelines.events.live_url import parse_live_url
+from personalization_pipelines.events.live_url import parse_live_url, with_options
 from personalization_pipelines.events.tail import Position
 
 VIEW_EVENTS = frozenset({"click", "consume"})
 VIEW_MICROSECONDS = 24 * 3600 * 1_000_000
 NEWEST_PER_VISITOR = 500
 SHARES = len(tables.VISITOR_LETTERS)  # of the visitors by their first letter, 64 of about the same size
+ASK_EVERY = 0.5  # seconds between two questions whether PostgreSQL is still the server that took the last events
+# A limit on statements that an administrator set for everybody would end the same batch again and again.
+POSTGRES_SETTINGS = "-c synchronous_commit=off -c statement_timeout=0"
 POSTGRES_OPTIONS = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
-    "options": "-c synchronous_commit=off",
 }
 # Checkpoints every 32 MiB: a page that many visitors share is then written once instead of many times. With 50 M events
 # stored, a cache of 256 MiB makes an event a third cheaper than one of 64 MiB; memory that is not needed is not taken.
@@ -75,6 +77,7 @@ class LiveStore:
         self._delete_beyond = tables.delete_beyond(NEWEST_PER_VISITOR)
         self._logins = LiveLogins(self._dialect)
         self._busy = BusyVisitors()
+        self._next_question = 0.0
         try:
             with self._transaction() as connection:
                 tables.metadata.create_all(connection)
@@ -87,8 +90,12 @@ class LiveStore:
             self._file.opened()
 
     def check(self) -> None:
-        """Look at the SQLite file: CorruptData if it is not the one that was opened, or a reader's report holds."""
+        """Look at the SQLite file: CorruptData if it is not the one that was opened, or a reader's report holds.
+
+        PostgreSQL is asked something twice a second: if it crashed, it may have taken back what it committed last.
+        """
         if not self._file:
+            self._ask()
             return
         if not self._file.is_current():
             raise CorruptData(f"{self._file.path} was deleted, emptied or replaced while it was open")
@@ -181,6 +188,12 @@ class LiveStore:
             for visitor in self._busy.add(rows):
                 self._trim(connection, visitor)
 
+    def _ask(self) -> None:
+        if (now := time.monotonic()) >= self._next_question:
+            self._next_question = now + ASK_EVERY
+            with self._transaction() as connection:
+                connection.exec_driver_sql("SELECT 1")
+
     def _forget(self, website: str, share: int, time: int) -> int:
         table = tables.visitor_events.c
         letters = tables.VISITOR_LETTERS
@@ -235,7 +248,8 @@ def _file(url: str) -> LiveFile | None:
 
 def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() == "postgresql":
-        return sa.create_engine(url, pool_size=1, max_overflow=0, connect_args=POSTGRES_OPTIONS)
+        options = {**POSTGRES_OPTIONS, "options": with_options(POSTGRES_SETTINGS, url)}
+        return sa.create_engine(url, pool_size=1, max_overflow=0, connect_args=options)
     engine = sa.create_engine(url, poolclass=sa.pool.StaticPool, connect_args={"check_same_thread": False})
 
     @sa.event.listens_for(engine, "connect")
