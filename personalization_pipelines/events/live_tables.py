@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -57,6 +57,9 @@ item_views = sa.Table(
     sa.Column("last_time", sa.BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+
+FIRST_VIEW = ("", 0, "", "")
+"""A key of `item_views` before all others."""
 
 follower_positions = sa.Table(
     "follower_positions",
@@ -127,6 +130,19 @@ def estimate_viewers(counted: int, last: str | None) -> int:
         return counted
     share = sum(VISITOR_LETTERS.find(letter) / 64 ** (place + 1) for place, letter in enumerate(last[:8]))
     return round(counted / share) if share > 0 else counted
+
+
+def view_behind(first: tuple[Any, ...], rows: int) -> sa.Select[Any]:
+    """Select the key of `item_views` that so many `rows` from `first` on end before."""
+    key = list(item_views.primary_key)
+    return sa.select(*key).where(sa.tuple_(*key) >= first).order_by(*key).offset(rows).limit(1)
+
+
+def delete_views(time: int, first: tuple[Any, ...], end: Sequence[Any] | None) -> sa.Delete:
+    """Delete views from before `time` whose key is from `first` on and before `end` (None: to the last)."""
+    key = sa.tuple_(*item_views.primary_key)
+    part = [key >= first, *([key < tuple(end)] if end else [])]
+    return sa.delete(item_views).where(*part, item_views.c.last_time < time)
 
 
 def select_positions() -> sa.Select[str, int, int]:
