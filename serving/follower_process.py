@@ -55,15 +55,22 @@ class FollowerProcess:
         self._stop.wait(AFTER_THE_WORKERS)
         while not self._stop.is_set():
             began = time.monotonic()
-            self._process = self._started()
-            if self._stop.is_set():  # `stop` came while it was starting and has not seen it
-                self._process.terminate()
-            code = self._process.wait()
+            end = self._run()
             if self._stop.is_set():
                 return
             pause = FIRST_PAUSE if time.monotonic() - began > GOOD_LIFE else min(2 * pause, LONGEST_PAUSE)
-            _log.warning("the follower ended (exit code %s); live history stands still for %.1f s", code, pause)
+            _log.warning("the follower %s; live history stands still for %.1f s", end, pause)
             self._stop.wait(pause)
+
+    def _run(self) -> str:
+        """Start the process and wait for its end; return what ended it."""
+        try:
+            self._process = self._started()
+        except OSError as error:  # no memory or no process left: whoever used them up will not stay
+            return f"did not start ({error})"
+        if self._stop.is_set():  # `stop` came while it was starting and has not seen it
+            self._process.terminate()
+        return f"ended (exit code {self._process.wait()})"
 
     def _started(self) -> subprocess.Popen[bytes]:
         environment = {

@@ -35,7 +35,7 @@ FIRST_RETRY, LONGEST_RETRY = 0.1, 5.0
 DEFAULT_RETENTION = timedelta(days=35)
 FOREVER = timedelta(days=36_500)
 FORGET_EVERY = 3600 / SHARES  # seconds: every visitor is looked at once an hour
-FORGET_VIEWS_EVERY = 600.0
+FORGET_VIEWS_EVERY = 10.0  # a part of them
 LOOK_EVERY = 0.5  # seconds between two looks for tombstones
 
 Retention = Callable[[], Mapping[str, timedelta]]
@@ -132,7 +132,7 @@ class Follower:
                 self._erasures[website] = changed
 
     def forget_when_due(self) -> None:
-        """Forget what is too old: one share of the visitors every minute, and views that no longer count."""
+        """Forget what is too old: one share of the visitors every minute, and some views that no longer count."""
         now = time.monotonic()
         if now >= self._next_share:
             self.forget(self._share)

@@ -29,6 +29,8 @@ VIEWERS_SECONDS = 24 * 3600
 CACHE_SECONDS = 60.0
 CACHE_ITEMS = 50_000
 PAUSE_SECONDS = 1.0
+LASTING_EVENTS = 1000
+"""Events other than clicks and deliveries that are read of who did more than a request asks for."""
 
 
 class LiveEvent(NamedTuple):
@@ -65,6 +67,7 @@ class LiveReader:
         self._deadline = deadline
         self._source, dialect = _source(parsed)
         self._history = _text(tables.select_history(), dialect)
+        self._lasting = _text(tables.select_lasting(), dialect)
         self._deliveries = _text(tables.select_deliveries(), dialect)
         self._viewers = _text(tables.select_viewers(), dialect)
         self._positions = _text(tables.select_positions(), dialect)
@@ -72,8 +75,16 @@ class LiveReader:
         self._cached: dict[tuple[str, int, str], tuple[float, int]] = {}
 
     def history(self, website: str, visitor: str, limit: int = 200) -> list[LiveEvent]:
-        """Return what the visitor did, newest first, without deliveries; LiveStoreUnavailable past the deadline."""
-        rows = self._run(self._history, {"website": website, "visitor": visitor, "rows": limit})
+        """Return what the visitor did, newest first, without deliveries; LiveStoreUnavailable past the deadline.
+
+        That is the newest `limit` events and, behind them, what was no click: a purchase counts for a year.
+        """
+        parameters = {"website": website, "visitor": visitor, "rows": limit}
+        rows = self._run(self._history, parameters)
+        if len(rows) == limit:
+            newest = set(rows)
+            lasting = self._run(self._lasting, {**parameters, "rows": LASTING_EVENTS})
+            rows += [row for row in lasting if row not in newest]
         return list(map(_live_event, rows))
 
     def deliveries(self, website: str, visitor: str, limit: int = 200) -> list[LiveEvent]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from personalization_pipelines.events.live_tables import DELIVERY, ID, insert_into, metadata, visitor_events
+from personalization_pipelines.events.live_tables import ID, insert_into, metadata, visitor_events
 from personalization_pipelines.events.logins import MAX_HOPS, MAX_SOURCES
 
-NEWEST_MOVED = 200  # events a login moves, and deliveries: as many as a request reads; a call must not cost more
+NEWEST_MOVED = 200  # events of each kind that a login moves: as many as a request reads; a call must not cost more
 
 logins = sa.Table(
     "logins",
@@ -119,7 +119,7 @@ def move_events(dialect: str) -> sa.Insert:
     table = visitor_events.c
     arrived = sa.case((table.via == "", table.time), else_=table.arrived)
     came = (arrived > sa.bindparam("after", type_=sa.BigInteger), arrived <= _time, table.hops < MAX_HOPS)
-    place = sa.func.row_number().over(partition_by=table.event == DELIVERY, order_by=table.time.desc())
+    place = sa.func.row_number().over(partition_by=table.event, order_by=table.time.desc())
     newest = (
         sa.select(*visitor_events.columns, place.label("place"))
         .where(table.website == _website, table.visitor == _source, table.time <= _time, *came)

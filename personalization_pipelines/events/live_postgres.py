@@ -23,6 +23,7 @@ from psycopg2.extensions import connection as PgConnection
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
 from personalization_pipelines.errors import LiveStoreUnavailable
+from personalization_pipelines.events.live_url import with_options
 
 HANDSHAKE_SECONDS = 10.0
 SERVER_OPTIONS = "-c statement_timeout=1000"  # an abandoned query shall not run on
@@ -41,7 +42,8 @@ class PostgresSource:
     def __init__(self, url: sa.URL) -> None:
         arguments, options = PGDialect_psycopg2().create_connect_args(url)  # type: ignore[no-untyped-call]
         self._arguments = arguments
-        self._options: dict[str, Any] = {"options": SERVER_OPTIONS, "connect_timeout": 2, **options}
+        own = {"options": with_options(SERVER_OPTIONS, url)}
+        self._options: dict[str, Any] = {"connect_timeout": 2, **options, **own}
         self._idle: deque[PgConnection] = deque()
         self._pending: deque[_Pending] = deque()
 

@@ -1,8 +1,8 @@
 """The live store as its one writer sees it: batches of events, each applied together with the log positions.
 
-The store is bounded: the follower forgets, every hour, what is older than the retention and all but about the
-newest 500 events of one visitor. It can be rebuilt from the log, so a commit need not wait for the disk; positions and
-events are in one transaction and never disagree.
+The store is bounded: the follower forgets, every hour, what is older than the retention, and of each kind of events
+of one visitor all but the newest 500 (at once, of who does much at once). It can be rebuilt from the log, so a commit
+need not wait for the disk; positions and events are in one transaction and never disagree.
 """
 
 from __future__ import annotations
@@ -23,22 +23,26 @@ from personalization_pipelines.events import live_erasure
 from personalization_pipelines.events import live_tables as tables
 from personalization_pipelines.events.event import Event
 from personalization_pipelines.events.live_bulk import write_rows
+from personalization_pipelines.events.live_busy import BusyVisitors, Visitor
 from personalization_pipelines.events.live_file import LiveFile, is_damage
 from personalization_pipelines.events.live_logins import LiveLogins
-from personalization_pipelines.events.live_url import parse_live_url
+from personalization_pipelines.events.live_url import parse_live_url, with_options
 from personalization_pipelines.events.tail import Position
 
 VIEW_EVENTS = frozenset({"click", "consume"})
 VIEW_MICROSECONDS = 24 * 3600 * 1_000_000
+VIEWS_AT_ONCE = 200_000  # looked at in 0.1 s; while all the millions were, every event would have to wait
 NEWEST_PER_VISITOR = 500
 SHARES = len(tables.VISITOR_LETTERS)  # of the visitors by their first letter, 64 of about the same size
+ASK_EVERY = 0.5  # seconds between two questions whether PostgreSQL is still the server that took the last events
+# A limit on statements that an administrator set for everybody would end the same batch again and again.
+POSTGRES_SETTINGS = "-c synchronous_commit=off -c statement_timeout=0"
 POSTGRES_OPTIONS = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
-    "options": "-c synchronous_commit=off",
 }
 # Checkpoints every 32 MiB: a page that many visitors share is then written once instead of many times. With 50 M events
 # stored, a cache of 256 MiB makes an event a third cheaper than one of 64 MiB; memory that is not needed is not taken.
@@ -73,6 +77,9 @@ class LiveStore:
         self._upsert_positions = tables.upsert_positions(self._dialect)
         self._delete_beyond = tables.delete_beyond(NEWEST_PER_VISITOR)
         self._logins = LiveLogins(self._dialect)
+        self._busy = BusyVisitors()
+        self._next_question = 0.0
+        self._next_view: tuple[Any, ...] = tables.FIRST_VIEW
         try:
             with self._transaction() as connection:
                 tables.metadata.create_all(connection)
@@ -85,8 +92,12 @@ class LiveStore:
             self._file.opened()
 
     def check(self) -> None:
-        """Look at the SQLite file: CorruptData if it is not the one that was opened, or a reader's report holds."""
+        """Look at the SQLite file: CorruptData if it is not the one that was opened, or a reader's report holds.
+
+        PostgreSQL is asked something twice a second: if it crashed, it may have taken back what it committed last.
+        """
         if not self._file:
+            self._ask()
             return
         if not self._file.is_current():
             raise CorruptData(f"{self._file.path} was deleted, emptied or replaced while it was open")
@@ -129,7 +140,7 @@ class LiveStore:
         return found[1:]
 
     def forget_before(self, time: int, website: str | None = None, share: int | None = None) -> int:
-        """Delete events from before `time` (microseconds UTC), and of one visitor all but about 500; return how many.
+        """Delete events from before `time` (µs, UTC), and of a visitor's all but 500 of each kind; return how many.
 
         `share` (0 to 63) looks at one 64th of the visitors, so that no transaction takes long.
         """
@@ -140,10 +151,15 @@ class LiveStore:
         return forgotten
 
     def forget_views(self, time: int) -> int:
-        """Delete what `viewers` no longer counts: views from before `time`; return how many."""
-        table = tables.item_views
+        """Delete what `viewers` no longer counts, views from before `time`, in one part of them; return how many.
+
+        The next call goes on behind that part, after the last one with the first.
+        """
         with self._transaction() as connection:
-            return connection.execute(sa.delete(table).where(table.c.last_time < time)).rowcount
+            end = connection.execute(tables.view_behind(self._next_view, VIEWS_AT_ONCE)).first()
+            forgotten = connection.execute(tables.delete_views(time, self._next_view, end)).rowcount
+        self._next_view = tuple(end) if end else tables.FIRST_VIEW
+        return forgotten
 
     def erase(self, website: str, forgotten: Forgotten) -> int:
         """Forget whom a website's tombstones name that were not applied yet; return how many those were.
@@ -176,6 +192,14 @@ class LiveStore:
             self._logins.apply(connection, known)
             write_rows(connection, tables.item_views, self._upsert_views, _views(known))
             write_rows(connection, tables.follower_positions, self._upsert_positions, moved)
+            for visitor in self._busy.add(rows):
+                self._trim(connection, visitor)
+
+    def _ask(self) -> None:
+        if (now := time.monotonic()) >= self._next_question:
+            self._next_question = now + ASK_EVERY
+            with self._transaction() as connection:
+                connection.exec_driver_sql("SELECT 1")
 
     def _forget(self, website: str, share: int, time: int) -> int:
         table = tables.visitor_events.c
@@ -187,9 +211,12 @@ class LiveStore:
             forgotten = connection.execute(sa.delete(tables.visitor_events).where(*mine, table.time < time)).rowcount
             counts = sa.select(table.visitor).where(*mine).group_by(table.visitor)
             for visitor in connection.scalars(counts.having(sa.func.count() > NEWEST_PER_VISITOR)).all():
-                own = {"one_website": website, "one_visitor": visitor}
-                forgotten += connection.execute(self._delete_beyond, own).rowcount
+                forgotten += self._trim(connection, (website, visitor))
         return forgotten
+
+    def _trim(self, connection: sa.Connection, visitor: Visitor) -> int:
+        own = dict(zip(("one_website", "one_visitor"), visitor, strict=True))
+        return connection.execute(self._delete_beyond, own).rowcount
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
@@ -228,7 +255,8 @@ def _file(url: str) -> LiveFile | None:
 
 def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() == "postgresql":
-        return sa.create_engine(url, pool_size=1, max_overflow=0, connect_args=POSTGRES_OPTIONS)
+        options = {**POSTGRES_OPTIONS, "options": with_options(POSTGRES_SETTINGS, url)}
+        return sa.create_engine(url, pool_size=1, max_overflow=0, connect_args=options)
     engine = sa.create_engine(url, poolclass=sa.pool.StaticPool, connect_args={"check_same_thread": False})
 
     @sa.event.listens_for(engine, "connect")

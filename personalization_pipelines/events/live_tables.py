@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -26,6 +26,7 @@ ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _NOTHING: sa.ColumnClause[int] = sa.literal_column("0")
 _NO_ONE: sa.ColumnClause[str] = sa.literal_column("''")  # the rows of an INSERT are all that its driver is given
 DELIVERY: sa.ColumnClause[str] = sa.literal_column("'rendered'")
+CLICK: sa.ColumnClause[str] = sa.literal_column("'click'")
 
 metadata = sa.MetaData()
 
@@ -57,6 +58,9 @@ item_views = sa.Table(
     sqlite_with_rowid=False,
 )
 
+FIRST_VIEW = ("", 0, "", "")
+"""A key of `item_views` before all others."""
+
 follower_positions = sa.Table(
     "follower_positions",
     metadata,
@@ -73,6 +77,11 @@ def select_history() -> sa.Select[str, int, str, int, str]:
     Without deliveries: every answer brings ten, and twenty pages would push out what the visitor bought or blacklisted.
     """
     return _select_newest(visitor_events.c.event != DELIVERY)
+
+
+def select_lasting() -> sa.Select[str, int, str, int, str]:
+    """Select what `select_history` does without clicks: what decides what the visitor may be offered, and for long."""
+    return _select_newest(visitor_events.c.event.not_in((DELIVERY, CLICK)))
 
 
 def select_deliveries() -> sa.Select[str, int, str, int, str]:
@@ -121,6 +130,19 @@ def estimate_viewers(counted: int, last: str | None) -> int:
         return counted
     share = sum(VISITOR_LETTERS.find(letter) / 64 ** (place + 1) for place, letter in enumerate(last[:8]))
     return round(counted / share) if share > 0 else counted
+
+
+def view_behind(first: tuple[Any, ...], rows: int) -> sa.Select[Any]:
+    """Select the key of `item_views` that so many `rows` from `first` on end before."""
+    key = list(item_views.primary_key)
+    return sa.select(*key).where(sa.tuple_(*key) >= first).order_by(*key).offset(rows).limit(1)
+
+
+def delete_views(time: int, first: tuple[Any, ...], end: Sequence[Any] | None) -> sa.Delete:
+    """Delete views from before `time` whose key is from `first` on and before `end` (None: to the last)."""
+    key = sa.tuple_(*item_views.primary_key)
+    part = [key >= first, *([key < tuple(end)] if end else [])]
+    return sa.delete(item_views).where(*part, item_views.c.last_time < time)
 
 
 def select_positions() -> sa.Select[str, int, int]:
@@ -175,14 +197,14 @@ def in_share(website: str, first: str, end: Sequence[str]) -> tuple[sa.ColumnEle
 
 
 def delete_beyond(newest: int) -> sa.Delete:
-    """Delete all but about the `newest` deliveries and as many other events of `:one_visitor` of `:one_website`."""
+    """Delete of each kind of event all but the `newest` ones of `:one_visitor` of `:one_website`."""
     table = visitor_events.c
     mine = (table.website == sa.bindparam("one_website"), table.visitor == sa.bindparam("one_visitor"))
-    too_old = []
-    for kind in (table.event == DELIVERY, table.event != DELIVERY):
-        kept = sa.select(table.time).where(*mine, kind).order_by(table.time.desc()).offset(newest - 1).limit(1)
-        too_old.append(sa.and_(kind, table.time < kept.scalar_subquery()))
-    return sa.delete(visitor_events).where(*mine, sa.or_(*too_old))
+    key = (table.time, table.event, table.item_type, table.item)
+    place = sa.func.row_number().over(partition_by=table.event, order_by=table.time.desc())
+    placed = sa.select(*key, place.label("place")).where(*mine).subquery().c
+    too_old = sa.select(*(placed[column.name] for column in key)).where(placed.place > newest)
+    return sa.delete(visitor_events).where(*mine, sa.tuple_(*key).in_(too_old))
 
 
 def insert_into(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:

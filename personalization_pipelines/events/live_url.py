@@ -9,6 +9,12 @@ from personalization_pipelines.errors import ConfigurationError
 EXPECTED = "expected sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
 
+def with_options(own: str, url: sa.URL) -> str:
+    """Return PostgreSQL's `options` of a connection: our own, and after them those that the URL asks for."""
+    asked = url.query.get("options", ())
+    return " ".join([own, *([asked] if isinstance(asked, str) else asked)])
+
+
 def parse_live_url(text: str) -> sa.URL:
     """Return the URL with its driver; ConfigurationError if it is none or of another database.
 

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from personalization_pipelines.errors import ConfigurationError, LiveStoreUnavailable
+from personalization_pipelines.events import live_store
 from personalization_pipelines.events.event import Event
 from personalization_pipelines.events.live import LiveEvent, LiveReader, LiveStore
 from personalization_pipelines.events.live_url import parse_live_url
@@ -175,6 +176,16 @@ def test_views_that_no_longer_count_are_forgotten(store: LiveStore, reader: Live
     store.apply([event("click", "7", visitor=f"v{n}", time=NOW - n * MINUTE) for n in range(10)])
     assert store.forget_views(NOW - 4 * MINUTE) == 5
     assert reader.viewers("shop", [(1, "7")]) == [5]
+
+
+def test_views_are_forgotten_a_part_at_a_time_from_where_the_last_call_stood(
+    store: LiveStore, reader: LiveReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_store, "VIEWS_AT_ONCE", 4)
+    old = [event("click", str(n), visitor=f"v{n}", time=NOW - 2 * MINUTE) for n in range(10)]
+    store.apply([*old, event("click", "5", visitor="new")])
+    assert [store.forget_views(NOW - MINUTE) for _ in range(4)] == [4, 3, 3, 0]
+    assert reader.viewers("shop", [(1, str(n)) for n in range(10)]) == [0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
 
 
 def test_quarantined_events_and_those_of_nobody_have_no_history(store: LiveStore, reader: LiveReader) -> None:
