@@ -7,6 +7,7 @@ from typing import Any
 
 from serving.openapi_parameters import SHARED, batch_event, ref
 from serving.problems import CONTENT_TYPE
+from serving.tracker_script import FORMER_NAMES
 
 Value = dict[str, Any]
 
@@ -101,7 +102,7 @@ PAGES: dict[str, dict[str, Value]] = {
     "/healthz": _page("application/json", _object({"status": {"const": "ok"}})),
     "/readyz": _page("application/json", _READINESS, _NOT_READY),
     "/metrics": _page("text/plain", _TEXT),
-    "/tracker.js": _page("text/javascript", _TEXT, _SCRIPT_UNCHANGED),
+    **{f"/{name}": _page("text/javascript", _TEXT, _SCRIPT_UNCHANGED) for name in ("tracker.js", *FORMER_NAMES)},
     "/openapi.json": _page("application/json", {"type": "object"}),
 }
 """Paths without parameters."""

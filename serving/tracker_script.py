@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from serving.services import Services
 
 SCRIPT = Path(__file__).parent / "static" / "tracker.js"
+FORMER_NAMES = ("ibexa-tracker.min.js", "ibexa-tracker.js", "yct.js", "yc.js")
+"""What the snippets of Ibexa and YOOCHOOSE load, the newest first: of an existing website only the host changes."""
 _HEADERS = {
     "Content-Type": "text/javascript; charset=utf-8",
     "Cache-Control": "public, max-age=86400, stale-while-revalidate=604800",
@@ -35,7 +37,6 @@ def blueprint(_services: Services) -> Blueprint:
     compressed = gzip.compress(plain, 9, mtime=0)
     etag = hashlib.sha256(plain).hexdigest()[:32]
 
-    @block.get("/tracker.js")
     def tracker_script() -> Response:
         """Answer with the script, or 304 to whoever has this one."""
         squeeze = request.accept_encodings.quality("gzip") > 0
@@ -46,4 +47,6 @@ def blueprint(_services: Services) -> Blueprint:
         response.make_conditional(request)
         return response
 
+    for name in ("tracker.js", *FORMER_NAMES):
+        block.add_url_rule(f"/{name}", name.replace(".", "_"), tracker_script)
     return block

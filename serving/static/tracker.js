@@ -5,7 +5,7 @@
 
   var ITEM_OPENED = /^(click|consume)$/;
   var LINK_PARAMETERS = /^(scenario|modelid|requestuuid|categorypath|rid|sig)=./;
-  var script = document.currentScript || document.querySelector('script[src$="/tracker.js"]'); // modules have none
+  var script = document.currentScript || document.querySelector('script[src*="/tracker.js"]'); // modules have none
   var host = script && script.src ? script.src.replace(/[?#].*/, '').replace(/\/[^\/]*$/, '') : location.origin;
   var customer = '';
   var early = []; // commands that came before the customer was named
@@ -30,6 +30,11 @@
     return found ? found[1] : '';
   }
 
+  // Who wrote the cookie may have encoded it.
+  function decoded(id) {
+    return guarded(decodeURIComponent)(id) || id;
+  }
+
   function newId() {
     return [].map.call(crypto.getRandomValues(new Uint8Array(16)), function (byte) {
       return (byte + 256).toString(16).slice(1);
@@ -42,7 +47,7 @@
       var id = cookie() || newId();
       document.cookie = 'YCID=' + id + '; Path=/; Max-Age=7776000; SameSite=Lax' +
         (location.protocol == 'https:' ? '; Secure' : '');
-      if (cookie() == id) return id;
+      if (cookie() == id) return decoded(id);
     } catch (error) { /* a sandboxed frame has no cookies */ }
     return 'not_defined';
   }
@@ -125,7 +130,7 @@
   function track(type, event, item, user, extras, milliseconds) {
     if (/^\d+$/.test(event)) event = [type, type = event][0]; // both orders are in use
     if (![type, event, item].every(given) || !(milliseconds >= 0 && milliseconds < 2147483648)) return;
-    user = given(user) ? user : anonymous();
+    user = given(user) && user != 'undefined' ? user : anonymous();
     var url = address([event, user, type, item], extras);
     if (milliseconds) whenSeen(+milliseconds, guarded(send.bind(null, url)));
     else send(url);
@@ -143,7 +148,7 @@
       host = new URL(/^https?:/.test(name) ? name : scheme + name.replace(/^\/+/, '')).href.replace(/\/+$/, '');
     },
     _trackPageview: function (item, user) {
-      track('1', 'click', item, user, [].slice.call(arguments, 2), 0);
+      track('1', 'click', arguments.length ? item : document.title, user, [].slice.call(arguments, 2), 0);
     },
     _trackEvent: function (type, event, item, user) {
       track(type, event, item, user, [].slice.call(arguments, 4), 0);
@@ -152,7 +157,7 @@
       track(type, event, item, user, [].slice.call(arguments, 5), milliseconds);
     },
     _login: function (source, target) {
-      source = given(source) ? source : cookie();
+      source = given(source) ? source : decoded(cookie());
       if (source && given(target)) send(address(['login', source, target], [].slice.call(arguments, 2)));
     }
   };

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from personalization_pipelines.home import Home
-from serving.tracker_script import SCRIPT
+from serving.tracker_script import FORMER_NAMES, SCRIPT
 from tests.serving.shopfront import Installation, website
 
 MAX_BYTES = 3000
@@ -76,3 +76,10 @@ def test_the_script_cannot_be_written_to(client: FlaskClient) -> None:
 def test_the_script_makes_no_code_from_text() -> None:
     code = SCRIPT.read_text()
     assert not re.search(r"\beval\b|new Function|innerHTML|document\.write|setTimeout\(['\"]", code)
+
+
+@pytest.mark.parametrize("name", FORMER_NAMES)
+def test_the_names_that_existing_snippets_load_are_the_same_script(client: FlaskClient, name: str) -> None:
+    former, own = client.get(f"/{name}", headers=GZIP), client.get("/tracker.js", headers=GZIP)
+    assert (former.status_code, former.data) == (200, own.data)
+    assert former.headers == own.headers

@@ -14,16 +14,17 @@ from typing import Any
 import pytest
 
 from personalization_pipelines.home import Home
-from tests.serving.shopfront import write_yaml
+from tests.serving.shopfront import Installation, website, write_yaml
 from tests.serving.tracked_pages.site import CHROMIUM, OPTIONS, SERVE, Server, Shop, wait
 
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server process with one website, not yet built: events need no publication."""
+    """A server process with one published website."""
     directory = tmp_path_factory.mktemp("tracker")
     home = Home(directory / "home")
     home.create()
+    Installation(home, website()).close()
     write_yaml(home)
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -60,10 +61,10 @@ def shop(server: Server) -> Iterator[Shop]:
         def log_message(self, format: str, *args: Any) -> None:
             return
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Pages) as website:
-        threading.Thread(target=website.serve_forever, daemon=True).start()
-        yield Shop(f"http://127.0.0.1:{website.server_port}", server.address + "/tracker.js", pages)
-        website.shutdown()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pages) as origin:
+        threading.Thread(target=origin.serve_forever, daemon=True).start()
+        yield Shop(f"http://127.0.0.1:{origin.server_port}", server.address + "/tracker.js", pages)
+        origin.shutdown()
 
 
 @pytest.fixture(scope="package")

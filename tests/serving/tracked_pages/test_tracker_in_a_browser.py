@@ -32,7 +32,7 @@ def test_commands_pushed_before_and_after_the_script_arrive_once(server: Server,
 
 @pytest.mark.e2e
 def test_the_script_may_be_a_module_and_the_queue_a_constant(server: Server, shop: Shop, page: Any) -> None:
-    page.goto(shop.page("/module", click(107), script=f'<script type="module" src="{shop.tracker}"></script>'))
+    page.goto(shop.page("/module", click(107), script=f'<script type="module" src="{shop.tracker}?v=2"></script>'))
     server.wait_for(1, "107")
     queue = f'<script>const _ycq = [["_setMandator", "00001"]]; {click(108)}</script>'
     html = f'<!doctype html>{queue}<script src="{shop.tracker}"></script><script>{click(109)}</script>'
