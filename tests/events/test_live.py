@@ -125,7 +125,7 @@ def test_many_viewers_are_estimated_from_the_first_ten_thousand(store: LiveStore
     assert few == 9_999
 
 
-def test_viewers_are_counted_again_after_five_seconds_only(store: LiveStore, reader: LiveReader) -> None:
+def test_viewers_are_counted_again_after_a_minute_only(store: LiveStore, reader: LiveReader) -> None:
     store.apply([event("click", "7", visitor="a")])
     assert reader.viewers("shop", [(1, "7")]) == [1]
     store.apply([event("click", "7", visitor="b")])
