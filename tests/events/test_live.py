@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -26,28 +25,6 @@ from tests.postgres import PostgresServer
 NOW = time.time_ns() // 1000
 MINUTE = 60_000_000
 DAY = 86_400_000_000
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh live store's URL, once on each database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'live.db'}"
-    return str(request.getfixturevalue("postgres_url"))
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[LiveStore]:
-    made = LiveStore(url)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def reader(url: str) -> Iterator[LiveReader]:
-    made = LiveReader(url, deadline=2.0)  # these tests are about answers; a busy machine may take its time
-    yield made
-    made.close()
 
 
 def test_before_the_first_follower_every_answer_is_empty(reader: LiveReader) -> None:

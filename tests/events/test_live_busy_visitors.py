@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -18,28 +16,6 @@ from personalization_pipelines.events.live_url import parse_live_url
 NOW = time.time_ns() // 1000
 DAY = 86_400_000_000
 LASTING = ["blacklist", "buy", "owns", "consume", "basket", "wishlist", "rate"]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh live store's URL, once on each database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'live.db'}"
-    return str(request.getfixturevalue("postgres_url"))
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[LiveStore]:
-    made = LiveStore(url)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def reader(url: str) -> Iterator[LiveReader]:
-    made = LiveReader(url, deadline=2.0)
-    yield made
-    made.close()
 
 
 def event(kind: str, item: str, at: int, visitor: str = "v", source: str = "") -> Event:

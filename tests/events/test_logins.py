@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 
-import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,25 +31,6 @@ def click(visitor: str, at: int, item: str, event: str = "click") -> Event:
 
 def login(source: str, target: str, at: int, event: str = "login") -> Event:
     return Event("shop", event, MONDAY + at, MONDAY + at, target, source_visitor=source)
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/live.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[LiveStore]:
-    made = LiveStore(url)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def reader(url: str) -> Iterator[LiveReader]:
-    made = LiveReader(url, deadline=5.0)
-    yield made
-    made.close()
 
 
 def items(reader: LiveReader, visitor: str) -> list[str]:
