@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,12 +14,8 @@ import pytest
 from personalization_pipelines.home import Home
 from tests.scenarios.publishing import Item
 from tests.serving.shopfront import MODELS, SCENARIOS, Installation, website, write_yaml
+from tests.serving.tracked_pages.site import CHROMIUM, OPTIONS, wait
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-OPTIONS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 SERVE = """
 import sys
 from pathlib import Path
@@ -60,22 +53,11 @@ def server(home: Home, tmp_path: Path) -> Iterator[str]:
         )
         try:
             address = f"http://127.0.0.1:{port}"
-            _wait(address + "/readyz", process, tmp_path / "server.txt")
+            wait(address + "/readyz", process, tmp_path / "server.txt")
             yield address
         finally:
             process.terminate()
             process.wait(15)
-
-
-def _wait(address: str, process: subprocess.Popen[bytes], output: Path) -> None:
-    for _ in range(200):
-        assert process.poll() is None, output.read_text()
-        try:
-            with urllib.request.urlopen(address, timeout=1):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(output.read_text())
 
 
 @pytest.fixture
