@@ -16,13 +16,13 @@ import click
 from rich.console import Console
 
 from personalization_pipelines import __version__
-from personalization_pipelines.errors import PersonalizationError
-from personalization_pipelines.home import Home
-from personalization_pipelines.loading import collector_at_rest
+from personalization_pipelines.foundation.errors import PersonalizationError
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.loading import collector_at_rest
 
 if TYPE_CHECKING:
-    from personalization_pipelines.content.items import Mode
-    from personalization_pipelines.content.read_files import FileFormat
+    from personalization_pipelines.content.catalogue.items import Mode
+    from personalization_pipelines.content.files.read_files import FileFormat
     from personalization_pipelines.website import Website
 
 console = Console(highlight=False)
@@ -75,7 +75,7 @@ def init(name: str) -> None:
 def check(schema: bool, name: str | None) -> None:
     """Validate the configuration, show what the next build would change, run the recommendation tests."""
     from personalization_pipelines.commands import check as checking
-    from personalization_pipelines.website.schema import json_schema
+    from personalization_pipelines.website.json_schema import json_schema
 
     if schema:
         click.echo(json.dumps(json_schema(), indent=2))
@@ -115,7 +115,7 @@ def import_items_command(
     name: str, mapping: str | None, format: FileFormat | None, files: tuple[str, ...], mode: Mode, force: bool
 ) -> None:
     """Import the catalogue."""
-    from personalization_pipelines.content.imports import import_items
+    from personalization_pipelines.content.catalogue.items import import_items
 
     home = Home.from_environment()
     _run_import(home, name, lambda website, progress: import_items(
@@ -133,7 +133,7 @@ def import_events_command(
     name: str, mapping: str | None, format: FileFormat | None, files: tuple[str, ...], shift_to_now: bool, force: bool
 ) -> None:
     """Import historical events."""
-    from personalization_pipelines.content.imports import import_events
+    from personalization_pipelines.content.files.import_events import import_events
 
     home = Home.from_environment()
     _run_import(home, name, lambda website, progress: import_events(
@@ -149,7 +149,7 @@ def import_users_command(
     name: str, mapping: str | None, format: FileFormat | None, files: tuple[str, ...], source: str
 ) -> None:
     """Import user attributes."""
-    from personalization_pipelines.content.imports import import_users
+    from personalization_pipelines.content.users.user_tables import import_users
 
     home = Home.from_environment()
     _run_import(home, name, lambda website, progress: import_users(
@@ -217,7 +217,7 @@ def demo(port: int, build_only: bool) -> None:
 @click.option("--explain", is_flag=True, help="Say for each item why it is there.")
 def recommend(website: str, scenario: str, user: str, context: str, count: int, lang: str, explain: bool) -> None:
     """Answer a question from the current publication, as the server would."""
-    from serving.preview import answer_json
+    from serving.recommending.preview import answer_json
 
     home = Home.from_environment()
     site = _website(home, website)
@@ -240,8 +240,8 @@ def evaluate(website: str, model: str | None) -> None:
 @click.option("--rollback", metavar="ID", help="Serve this earlier publication again.")
 def publications(website: str, rollback: str | None) -> None:
     """List the kept publications, or put one back."""
-    from personalization_pipelines.scenarios.publication import listing
-    from personalization_pipelines.scenarios.publication import rollback as put_back
+    from personalization_pipelines.publications.write.publishing import listing
+    from personalization_pipelines.publications.write.publishing import rollback as put_back
 
     home, site = Home.from_environment(), _website(Home.from_environment(), website)
     if rollback:
@@ -298,7 +298,7 @@ def erase(website: str, user: str) -> None:
 
 
 def _website(home: Home, name: str) -> Website:
-    from personalization_pipelines.errors import ConfigurationError
+    from personalization_pipelines.foundation.errors import ConfigurationError
     from personalization_pipelines.website.load import load_websites
 
     websites, broken = load_websites(home)
@@ -311,7 +311,7 @@ def _website(home: Home, name: str) -> Website:
 
 
 def _websites(home: Home) -> list[Website]:
-    from personalization_pipelines.errors import ConfigurationError
+    from personalization_pipelines.foundation.errors import ConfigurationError
     from personalization_pipelines.website.load import load_websites
 
     websites, broken = load_websites(home)
@@ -323,8 +323,8 @@ def _websites(home: Home) -> list[Website]:
 
 
 def _run_import(home: Home, name: str, run: Callable[[Website, Any], Any]) -> None:
-    from personalization_pipelines.content.progress import terminal_progress
     from personalization_pipelines.content.report import print_report
+    from personalization_pipelines.foundation.progress import terminal_progress
 
     website = _website(home, name)
     with terminal_progress(console) as progress:

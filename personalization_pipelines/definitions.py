@@ -13,13 +13,13 @@ import personalization_pipelines.events.assets as events
 import personalization_pipelines.features.assets as features
 import personalization_pipelines.models.assets as models
 import personalization_pipelines.scenarios.assets as scenarios
-from personalization_pipelines.errors import ConfigurationError
+from personalization_pipelines.foundation.errors import ConfigurationError
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.graph import new_changes, new_files
 from personalization_pipelines.graph.parts import MAX_RUN_SECONDS, OWNERS, installation, python_name
-from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.load import load_websites
-from serving.preview import answering
+from serving.recommending.preview import answering
 
 LEARNING_STAGES = (content, events, features, models)
 RUN_TAGS = {"dagster/max_runtime": str(MAX_RUN_SECONDS)}

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 from flask import Flask
 
-from personalization_pipelines.events.live import LiveReader
-from personalization_pipelines.events.log import SegmentLog
-from personalization_pipelines.home import Home
-from serving import (
-    content,
-    erasing,
-    health,
-    imports,
-    notifications,
-    openapi,
-    problems,
-    recommending,
-    tracker_script,
-    tracking,
-    users,
-)
-from serving.metrics import Metrics
+from personalization_pipelines.events.live.live_history import LiveReader
+from personalization_pipelines.events.log.event_log import SegmentLog
+from personalization_pipelines.foundation.home import Home
+from serving.content import catalogue_views as content
+from serving.content import import_views as imports
+from serving.content import notification_views as notifications
+from serving.http import health, problems
+from serving.http.request_metrics import Metrics
+from serving.openapi import document as openapi
+from serving.recommending import recommend_views as recommending
 from serving.services import Services
+from serving.tracking import tracker_script
+from serving.tracking import tracking_views as tracking
+from serving.users import erasing_views as erasing
+from serving.users import user_views as users
 from serving.websites import Websites
 
 

@@ -10,9 +10,9 @@ import sys
 import threading
 import time
 
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 
-MODULE = "personalization_pipelines.events.follower"
+MODULE = "personalization_pipelines.events.live.follower"
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 10.0
 GOOD_LIFE = 30.0

@@ -21,9 +21,9 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from personalization_pipelines.errors import ConfigurationError
-from personalization_pipelines.events.log import repair
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.log.event_log import repair
+from personalization_pipelines.foundation.errors import ConfigurationError
+from personalization_pipelines.foundation.home import Home
 from serving.follower_process import FollowerProcess
 from serving.lifetime import end_with
 

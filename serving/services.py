@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from personalization_pipelines.events.live import LiveReader
-from personalization_pipelines.events.log import EventLog
-from personalization_pipelines.home import Home
-from serving.access import Access
-from serving.metrics import Metrics
-from serving.raw_request import check_url_length, decode_path
+from personalization_pipelines.events.live.live_history import LiveReader
+from personalization_pipelines.events.log.event_log import EventLog
+from personalization_pipelines.foundation.home import Home
+from serving.http.access import Access
+from serving.http.raw_request import check_url_length, decode_path
+from serving.http.request_metrics import Metrics
 from serving.websites import ServedWebsite, Websites
 
 

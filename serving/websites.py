@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from personalization_pipelines.errors import ConfigurationError, PersonalizationError
-from personalization_pipelines.home import Home
-from personalization_pipelines.scenarios.manifest import CURRENT, read_current
-from personalization_pipelines.scenarios.published import Publication
+from personalization_pipelines.foundation.errors import ConfigurationError, PersonalizationError
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.publications.format.publication_manifest import CURRENT, read_current
+from personalization_pipelines.publications.read.published import Publication
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.load import load_websites
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 
 pytest_plugins = ["tests.postgres"]

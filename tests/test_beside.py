@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.beside import Beside
-from personalization_pipelines.errors import CorruptData, TransientError
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.errors import CorruptData, TransientError
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.quality.beside import Beside
 
 
 class Odd(Exception):
@@ -74,7 +74,9 @@ def test_a_death_is_a_transient_error_and_the_next_call_is_answered(beside: Besi
 
 
 def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    code = "import os, time; from personalization_pipelines.beside import beside; print(beside.call(os.getpid)); "
+    code = (
+        "import os, time; from personalization_pipelines.quality.beside import beside; print(beside.call(os.getpid)); "
+    )
     child = subprocess.Popen([sys.executable, "-c", code + "print('', flush=True); time.sleep(60)"], stdout=-1)
     with child:
         assert child.stdout is not None
@@ -84,9 +86,9 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
 
 
 def test_it_is_started_ahead_where_something_changed_since_the_last_check(home: Home) -> None:
-    code = "import sys; from pathlib import Path; from personalization_pipelines.home import Home; "
+    code = "import sys; from pathlib import Path; from personalization_pipelines.foundation.home import Home; "
     code += "from personalization_pipelines.commands.ahead import start_ahead; "
-    code += "from personalization_pipelines.beside import beside; "
+    code += "from personalization_pipelines.quality.beside import beside; "
     code += (
         "start_ahead(Home(Path(sys.argv[1])), ['shop']); print(beside._process is not None, 'dagster' in sys.modules)"
     )

@@ -12,14 +12,14 @@ import pytest
 from personalization_pipelines import __version__
 from personalization_pipelines.cli import main
 from personalization_pipelines.commands.evaluate import COLUMNS
-from personalization_pipelines.events.judge import EVENT_WORDS
+from personalization_pipelines.events.judging.judge import EVENT_WORDS
 from personalization_pipelines.features.sql_models import feature_names
-from personalization_pipelines.home import Home
-from personalization_pipelines.website.built import BUILT_TYPES
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website.example import example_text
 from personalization_pipelines.website.load import load_website
+from personalization_pipelines.website.not_built import BUILT_TYPES
 from serving.app import create_app
-from serving.metrics import COUNTERS
+from serving.http.request_metrics import COUNTERS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -78,7 +78,9 @@ def test_every_endpoint_of_the_server_is_named(home: Home) -> None:
 
 
 def test_every_shipped_mapping_is_named() -> None:
-    names = (path.stem for path in (ROOT / "personalization_pipelines" / "content" / "mappings").glob("*.yml"))
+    names = (
+        path.stem for path in (ROOT / "personalization_pipelines" / "content" / "files" / "mappings").glob("*.yml")
+    )
     assert missing(names) == []
 
 

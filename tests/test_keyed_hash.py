@@ -7,7 +7,7 @@ import hmac
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalization_pipelines.keyed_hash import KeyedHash
+from personalization_pipelines.foundation.keyed_hash import KeyedHash
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200), st.binary(max_size=200))

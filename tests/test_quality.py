@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.features.building import check_feature, run_all
-from personalization_pipelines.features.contracts import Contract
 from personalization_pipelines.features.sql_models import feature_names
-from personalization_pipelines.home import Home
-from personalization_pipelines.quality import CheckReport, check_daily_share, check_rejected, check_table
+from personalization_pipelines.foundation.errors import CorruptData
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.quality.contracts import Contract
+from personalization_pipelines.quality.table_checks import CheckReport, check_daily_share, check_rejected, check_table
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 from tests.features.tables import events_table, items_table, random_events, write_lake
 
 CONTRACT = Contract.model_validate(
@@ -150,7 +150,7 @@ def test_every_feature_keeps_its_contract(count: int, home: Home, shop: Website,
 
 
 def test_importing_the_checks_does_not_import_great_expectations() -> None:
-    code = "import sys, personalization_pipelines.quality; print('great_expectations' in sys.modules)"
+    code = "import sys, personalization_pipelines.quality.table_checks; print('great_expectations' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

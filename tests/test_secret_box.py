@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.secret_box import open_sealed, seal
+from personalization_pipelines.foundation.errors import CorruptData
+from personalization_pipelines.foundation.secret_box import open_sealed, seal
 
 KEY = bytes(range(32))
 

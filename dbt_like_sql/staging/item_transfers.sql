@@ -1,6 +1,6 @@
 -- Whose history the events of transferred items are: one row per old item, with the item at the end of its way
 -- (a to b, then b to c: a's and b's events are c's). Of several transfers of one item the last counts.
--- The rules are those of personalization_pipelines/content/transfers.py, which accepts no circle and no way of more
+-- The rules are those of personalization_pipelines/content/catalogue/transfers.py, which accepts no circle and no way of more
 -- than ten steps; were there one all the same, its items would keep their own events. A build as of a moment before
 -- a transfer does not find it in lake_transfers.
 with recursive standing as (

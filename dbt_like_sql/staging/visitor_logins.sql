@@ -2,7 +2,7 @@
 -- also read by `target` (visitor_history.sql), and where `is_owner` they count as the target's (stg_events.sql).
 -- Each login of the lake stands here once, at its own time, with the reason where it is ignored; what an earlier
 -- login gave and a later one carried on (a to b, then b to c) stands behind it with further hops.
--- The rules are those of personalization_pipelines/events/logins.py, which the live store follows at once: of a
+-- The rules are those of personalization_pipelines/events/live/logins.py, which the live store follows at once: of a
 -- target's sources of one day (UTC) the first five count; an undone pair never does; a login moves what its source
 -- has got since its login before; an event is carried on at most five times and never to somebody who had it.
 with recursive told as (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from personalization_pipelines.beside import beside
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.quality.beside import beside
 
 
 def start_ahead(home: Home, websites: Sequence[str]) -> None:

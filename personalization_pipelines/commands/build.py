@@ -9,10 +9,10 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.home import Home
-from personalization_pipelines.refresh import RefreshReport, refresh, step_count
+from personalization_pipelines.commands.refresh import RefreshReport, refresh, step_count
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 
 
 def build_websites(
@@ -51,7 +51,7 @@ def _build(
 def _where(home: Home, website: Website, moment: datetime | None) -> str:
     if moment:
         return f"rebuilt in {Build(home, website, moment, rebuild=True).root}; what serves is as it was"
-    from personalization_pipelines.scenarios.publication import current
+    from personalization_pipelines.publications.write.publishing import current
 
     directory = current(home, website)
     return f"publication {directory.name}" if directory else "no publication yet"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from personalization_pipelines.errors import PersonalizationError
-from personalization_pipelines.home import Home
-from personalization_pipelines.scenarios.gates import check_gates
+from personalization_pipelines.foundation.errors import PersonalizationError
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.publications.gates import check_gates
+from personalization_pipelines.publications.read.published import Publication
+from personalization_pipelines.publications.write.publishing import current
 from personalization_pipelines.scenarios.plan import Plan, make_plan
-from personalization_pipelines.scenarios.publication import current
-from personalization_pipelines.scenarios.published import Publication
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.load import load_websites
-from serving.preview import answering
+from serving.recommending.preview import answering
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ from pathlib import Path
 from rich.console import Console
 
 from personalization_pipelines.commands.build import build_websites
-from personalization_pipelines.content.complete_journey import complete_journey_files
-from personalization_pipelines.content.imports import import_events, import_items, import_users
-from personalization_pipelines.content.progress import terminal_progress
+from personalization_pipelines.content.catalogue.items import import_items
+from personalization_pipelines.content.files.complete_journey import complete_journey_files
+from personalization_pipelines.content.files.import_events import import_events
 from personalization_pipelines.content.report import print_report
-from personalization_pipelines.errors import QualityGateFailed
-from personalization_pipelines.home import Home
+from personalization_pipelines.content.users.user_tables import import_users
+from personalization_pipelines.foundation.errors import QualityGateFailed
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.progress import terminal_progress
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.load import load_website
 

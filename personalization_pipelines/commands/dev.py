@@ -11,8 +11,8 @@ from types import FrameType
 
 from rich.console import Console
 
-from personalization_pipelines.home import Home
-from personalization_pipelines.refresh import prepare_dagster, workspace_arguments
+from personalization_pipelines.commands.refresh import prepare_dagster, workspace_arguments
+from personalization_pipelines.foundation.home import Home
 
 
 def run(home: Home, *, port: int, dagit_port: int, console: Console) -> None:

@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from personalization_pipelines.build import Build
 from personalization_pipelines.commands.logins import known_visitor
+from personalization_pipelines.commands.refresh import refresh, step_count
 from personalization_pipelines.erasure.applying import apply_tombstones, complete_tombstones
 from personalization_pipelines.erasure.receipts import PLACES, STORED, Receipt, receipt_of
 from personalization_pipelines.erasure.tombstones import bury
-from personalization_pipelines.home import Home
-from personalization_pipelines.refresh import refresh, step_count
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 
 SEALED_AFTER = 75.0
 """Seconds; a running server seals its segment of the log within a minute."""

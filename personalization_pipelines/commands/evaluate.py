@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from personalization_pipelines.errors import PermanentError
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.errors import PermanentError
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.models.artifact import current_build, read_head
 from personalization_pipelines.website import Website
 

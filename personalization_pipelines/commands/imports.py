@@ -15,7 +15,7 @@ from personalization_pipelines.content.import_history import (
     shown_sources,
 )
 from personalization_pipelines.content.report import rows as counted
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 
 SHOWN_CHARACTERS = 12

@@ -12,17 +12,17 @@ from datetime import UTC, datetime
 
 from rich.table import Column, Table
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.errors import InvalidIdentifier
 from personalization_pipelines.events.event import Event, encode
-from personalization_pipelines.events.lake import ingest
-from personalization_pipelines.events.log import SegmentLog
-from personalization_pipelines.events.logins import UNDO
-from personalization_pipelines.events.visitors import visitor_of
+from personalization_pipelines.events.judging.visitors import visitor_of
+from personalization_pipelines.events.lake.event_lake import ingest
+from personalization_pipelines.events.live.logins import UNDO
+from personalization_pipelines.events.log.event_log import SegmentLog
 from personalization_pipelines.features.engine import open_engine
 from personalization_pipelines.features.sql_models import feature_sql
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.errors import InvalidIdentifier
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 
 Row = tuple[datetime, str, str, str]
 

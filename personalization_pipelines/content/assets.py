@@ -8,23 +8,23 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.content.changes import apply_changes
+from personalization_pipelines.content.catalogue.changes import apply_changes
+from personalization_pipelines.content.catalogue.items import catalogue_state, catalogue_version
+from personalization_pipelines.content.catalogue.transfers import newest_transfers, transfers_file
+from personalization_pipelines.content.change_queue import pending
+from personalization_pipelines.content.exports.tries import read_tries
+from personalization_pipelines.content.files.read_files import expand_files
+from personalization_pipelines.content.files.source_imports import refresh_items
 from personalization_pipelines.content.import_history import ImportRow, import_history, shown_sources
-from personalization_pipelines.content.items import catalogue_state, catalogue_version
-from personalization_pipelines.content.queue import pending
-from personalization_pipelines.content.read_files import expand_files
-from personalization_pipelines.content.source_imports import refresh_items
-from personalization_pipelines.content.transfers import newest_transfers, transfers_file
-from personalization_pipelines.content.tries import read_tries
-from personalization_pipelines.content.user_changes import apply_user_changes
-from personalization_pipelines.content.users import users_file
+from personalization_pipelines.content.users.user_changes import apply_user_changes
+from personalization_pipelines.content.users.user_tables import users_file
 from personalization_pipelines.erasure.applying import apply_tombstones
-from personalization_pipelines.fingerprint import fingerprint
+from personalization_pipelines.foundation.fingerprint import fingerprint
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.graph.automation import at_source
 from personalization_pipelines.graph.parts import Installation, asset, build_of, key, preview, step
-from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 
 SHOWN_IMPORTS = 10
 SHOWN_ROWS = 5

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from personalization_pipelines.content.report import GateRow, ImportReport
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import msgspec
 
+from personalization_pipelines.content.catalogue.versions import VersionedTable
+from personalization_pipelines.content.change_queue import Change, done
 from personalization_pipelines.content.import_history import ImportRow, is_recorded, record_import
-from personalization_pipelines.content.queue import Change, done
-from personalization_pipelines.content.versions import VersionedTable
-from personalization_pipelines.durable import write_durably
-from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.durable import write_durably
+from personalization_pipelines.foundation.errors import CorruptData
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 
 

@@ -19,9 +19,8 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy.exc import SQLAlchemyError
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.content.user_changes import forget_waiting
-from personalization_pipelines.content.users import users_table
+from personalization_pipelines.content.users.user_changes import forget_waiting
+from personalization_pipelines.content.users.user_tables import users_table
 from personalization_pipelines.erasure.lake_cleaning import (
     clean_events,
     clean_rebuilds,
@@ -44,19 +43,20 @@ from personalization_pipelines.erasure.receipts import (
     receipt_of,
 )
 from personalization_pipelines.erasure.tombstones import Forgotten, Tombstone
-from personalization_pipelines.errors import CorruptData, LiveStoreUnavailable
-from personalization_pipelines.events.follower import Follower
-from personalization_pipelines.events.live_erasure import applied_in
-from personalization_pipelines.events.live_store import LiveStore
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.live.follower import Follower
+from personalization_pipelines.events.live.live_erasure import applied_in
+from personalization_pipelines.events.live.live_store import LiveStore
+from personalization_pipelines.foundation.errors import CorruptData, LiveStoreUnavailable
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.models.artifact import current_build
 from personalization_pipelines.models.training import is_current
-from personalization_pipelines.scenarios.arrays import map_arrays
-from personalization_pipelines.scenarios.disk import Disk
-from personalization_pipelines.scenarios.kept import delete_erased, kept_directories, one_publisher
-from personalization_pipelines.scenarios.manifest import read_current, read_manifest
-from personalization_pipelines.scenarios.published_visitors import VISITORS, VISITORS_SCHEMA
+from personalization_pipelines.publications.format.arrays import map_arrays
+from personalization_pipelines.publications.format.disk import Disk
+from personalization_pipelines.publications.format.publication_manifest import read_current, read_manifest
+from personalization_pipelines.publications.kept import delete_erased, kept_directories, one_publisher
+from personalization_pipelines.publications.read.published_visitors import VISITORS, VISITORS_SCHEMA
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 
 FOLLOWER_SECONDS = 5.0
 """How long the follower of a running server is waited for; it looks twice a second."""

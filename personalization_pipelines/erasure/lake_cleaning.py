@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from personalization_pipelines.content.users import USER_SCHEMA
-from personalization_pipelines.content.versions import MANIFEST, Version, VersionedTable
-from personalization_pipelines.durable import write_durably
+from personalization_pipelines.content.catalogue.versions import MANIFEST, Version, VersionedTable
+from personalization_pipelines.content.users.user_tables import USER_SCHEMA
 from personalization_pipelines.erasure.tombstones import Forgotten, named_in
-from personalization_pipelines.events.manifest import (
+from personalization_pipelines.events.lake.event_schema import EVENT_SCHEMA, QUARANTINE_SCHEMA
+from personalization_pipelines.events.lake.lake_manifest import (
     EVENTS,
     QUARANTINE,
     ROW_GROUP_ROWS,
@@ -34,9 +34,9 @@ from personalization_pipelines.events.manifest import (
     remove_strays,
     write_part,
 )
-from personalization_pipelines.events.schema import EVENT_SCHEMA, QUARANTINE_SCHEMA
-from personalization_pipelines.fingerprint import fingerprint
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.durable import write_durably
+from personalization_pipelines.foundation.fingerprint import fingerprint
+from personalization_pipelines.foundation.home import Home
 
 _NAMING = ("visitor", "source_visitor")
 Kept = Callable[[pa.Table], pa.Array]

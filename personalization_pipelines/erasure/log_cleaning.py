@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from personalization_pipelines.durable import write_durably
 from personalization_pipelines.erasure.tombstones import BLANK, Forgotten, named_in
-from personalization_pipelines.errors import Busy
-from personalization_pipelines.events.segments import HEADER, Damage, Segment, read_everything, repair, segments
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.log.segments import HEADER, Damage, Segment, read_everything, repair, segments
+from personalization_pipelines.foundation.durable import write_durably
+from personalization_pipelines.foundation.errors import Busy
+from personalization_pipelines.foundation.home import Home
 
 PATIENCE_SECONDS = 60.0
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import msgspec
 
 from personalization_pipelines.content.import_history import ImportRow, is_recorded, record_import
-from personalization_pipelines.durable import write_durably
 from personalization_pipelines.erasure.tombstones import Tombstone, directory, tombstones
-from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.durable import write_durably
+from personalization_pipelines.foundation.errors import CorruptData
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 
 LOG, LIVE, EVENTS, USERS, REBUILDS = "event log", "live store", "lake: events and quarantine", "users", "rebuilds"

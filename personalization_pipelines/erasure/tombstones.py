@@ -18,10 +18,10 @@ from pathlib import Path
 
 import msgspec
 
-from personalization_pipelines.durable import sync, write_durably
-from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.home import Home
-from personalization_pipelines.keyed_hash import KeyedHash
+from personalization_pipelines.foundation.durable import sync, write_durably
+from personalization_pipelines.foundation.errors import CorruptData
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.keyed_hash import KeyedHash
 
 BLANK = b'{"erased":true}'
 """How a record of the log begins whose event was erased; spaces follow, so that it is as long as before."""

@@ -2,15 +2,15 @@
 
 import dagster as dg
 
-from personalization_pipelines.content.read_files import expand_files
-from personalization_pipelines.content.source_imports import refresh_events
+from personalization_pipelines.content.files.read_files import expand_files
+from personalization_pipelines.content.files.source_imports import refresh_events
 from personalization_pipelines.erasure.applying import apply_tombstones
-from personalization_pipelines.errors import LiveStoreUnavailable
-from personalization_pipelines.events.lake import ingest, lake_fingerprint, remove_ingested_segments
+from personalization_pipelines.events.lake.event_lake import ingest, lake_fingerprint, remove_ingested_segments
+from personalization_pipelines.foundation.errors import LiveStoreUnavailable
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.graph.automation import at_source
 from personalization_pipelines.graph.parts import Installation, asset, blocking_check, check_result, key, step
-from personalization_pipelines.home import Home
-from personalization_pipelines.quality import check_rejected
+from personalization_pipelines.quality.table_checks import check_rejected
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.load import load_websites
 

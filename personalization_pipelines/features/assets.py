@@ -5,9 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from personalization_pipelines.build import Build
 from personalization_pipelines.features.building import check_feature, run_feature
-from personalization_pipelines.features.contracts import load_contracts
 from personalization_pipelines.features.sql_models import dependencies, feature_names, feature_sql, load_feature
 from personalization_pipelines.graph.automation import on_change
 from personalization_pipelines.graph.parts import (
@@ -22,8 +20,10 @@ from personalization_pipelines.graph.parts import (
     step,
 )
 from personalization_pipelines.graph.plots import events_per_day
-from personalization_pipelines.quality import check_daily_share
+from personalization_pipelines.quality.contracts import load_contracts
+from personalization_pipelines.quality.table_checks import check_daily_share
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 
 SOURCES = {
     "lake_events": ("events", None),

@@ -21,18 +21,18 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from personalization_pipelines.beside import beside
-from personalization_pipelines.build import Build
-from personalization_pipelines.errors import Busy, CorruptData
 from personalization_pipelines.features.checked import remember, remembered
-from personalization_pipelines.features.contracts import Contract, load_contracts
 from personalization_pipelines.features.engine import OPTIONS, SOURCES, Engine, Inputs, open_engine
 from personalization_pipelines.features.patching import Patcher, Source, described, evolved, remove_strays
 from personalization_pipelines.features.sql_models import SqlModel, feature_path, load_models
 from personalization_pipelines.features.stored import StoredTable
 from personalization_pipelines.features.table_columns import column_digests, contents, sha256
-from personalization_pipelines.fingerprint import fingerprint
-from personalization_pipelines.quality import CheckReport, check_table
+from personalization_pipelines.foundation.errors import Busy, CorruptData
+from personalization_pipelines.foundation.fingerprint import fingerprint
+from personalization_pipelines.quality.beside import beside
+from personalization_pipelines.quality.contracts import Contract, load_contracts
+from personalization_pipelines.quality.table_checks import CheckReport, check_table
+from personalization_pipelines.website.one_build import Build
 
 PREVIEW_ROWS = 5
 CHECK_VERSION = 2

@@ -10,7 +10,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from personalization_pipelines.checks import CheckReport, CheckRow
+from personalization_pipelines.quality.findings import CheckReport, CheckRow
 
 
 def remembered(path: Path, state: str) -> CheckReport | None:

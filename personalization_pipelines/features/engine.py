@@ -21,20 +21,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.content.items import ITEM_SCHEMA, catalogue_state
-from personalization_pipelines.content.merging import KEY
-from personalization_pipelines.content.price_history import PRICE_SCHEMA, price_files
-from personalization_pipelines.content.states import REMOVED, State, state_sql
-from personalization_pipelines.content.transfers import TRANSFER_SCHEMA, transfers_file
-from personalization_pipelines.content.users import USER_SCHEMA, users_file
-from personalization_pipelines.errors import ConfigurationError
-from personalization_pipelines.events.lake import event_files, lake_fingerprint
-from personalization_pipelines.events.schema import EVENT_SCHEMA, TIME
+from personalization_pipelines.content.catalogue.items import ITEM_SCHEMA, catalogue_state
+from personalization_pipelines.content.catalogue.merging import KEY
+from personalization_pipelines.content.catalogue.price_history import PRICE_SCHEMA, price_files
+from personalization_pipelines.content.catalogue.states import REMOVED, State, state_sql
+from personalization_pipelines.content.catalogue.transfers import TRANSFER_SCHEMA, transfers_file
+from personalization_pipelines.content.users.user_tables import USER_SCHEMA, users_file
+from personalization_pipelines.events.lake.event_lake import event_files, lake_fingerprint
+from personalization_pipelines.events.lake.event_schema import EVENT_SCHEMA, TIME
 from personalization_pipelines.features.stored import GONE, Parts
 from personalization_pipelines.features.utc_days import DAY_SCHEMA, EPOCH, naive, utc_days
-from personalization_pipelines.fingerprint import fingerprint
-from personalization_pipelines.sql_names import column_list, quoted
+from personalization_pipelines.foundation.errors import ConfigurationError
+from personalization_pipelines.foundation.fingerprint import fingerprint
+from personalization_pipelines.foundation.sql_names import column_list, quoted
+from personalization_pipelines.website.one_build import Build
 
 ROW_GROUP = 122_880  # rows; DuckDB's own vector multiple, so that groups fill evenly
 DICTIONARY = 10_000  # distinct values; a larger dictionary in a row group costs more than it saves
@@ -73,7 +73,7 @@ class Inputs:
     lake: str
     prices: tuple[Path, ...] = ()
     item_changes: tuple[Path, ...] = ()
-    """What changed in `items` since, oldest first (content/versions.py)."""
+    """What changed in `items` since, oldest first (content/catalogue/versions.py)."""
     transfers: Path | None = None
 
     def __post_init__(self) -> None:

@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from personalization_pipelines.features.contracts import Contract
 from personalization_pipelines.features.engine import Engine
 from personalization_pipelines.features.stored import GONE, Change, Parts, StoredTable
 from personalization_pipelines.features.table_columns import sha256
-from personalization_pipelines.fingerprint import fingerprint
-from personalization_pipelines.sql_names import column_list, quoted
+from personalization_pipelines.foundation.fingerprint import fingerprint
+from personalization_pipelines.foundation.sql_names import column_list, quoted
+from personalization_pipelines.quality.contracts import Contract
 
 LEAST_ROWS = 20_000
 """Smaller tables are built whole: that takes milliseconds."""

@@ -18,7 +18,7 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
-from personalization_pipelines.features.contracts import SQL_FOLDER
+from personalization_pipelines.quality.contracts import SQL_FOLDER
 
 ALLOWED: frozenset[type[exp.Expr]] = frozenset(
     {

@@ -13,12 +13,12 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.optimizer.scope import traverse_scope
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.errors import ConfigurationError, CorruptData
-from personalization_pipelines.features.contracts import SQL_FOLDER
 from personalization_pipelines.features.engine import SOURCES
 from personalization_pipelines.features.stored import StoredTable
 from personalization_pipelines.features.table_columns import names_in
+from personalization_pipelines.foundation.errors import ConfigurationError, CorruptData
+from personalization_pipelines.quality.contracts import SQL_FOLDER
+from personalization_pipelines.website.one_build import Build
 
 FOLDERS = ("staging", "features", "statistics")
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.fingerprint import fingerprint
-from personalization_pipelines.sql_names import column_list, quoted
+from personalization_pipelines.foundation.errors import CorruptData
+from personalization_pipelines.foundation.fingerprint import fingerprint
+from personalization_pipelines.foundation.sql_names import column_list, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from personalization_pipelines.events.schema import TIME
+from personalization_pipelines.events.lake.event_schema import TIME
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_SCHEMA = pa.schema(

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 import dagster as dg
 import msgspec
 
-from personalization_pipelines.content.queue import Change, pending
-from personalization_pipelines.content.tries import Tried, read_tries
-from personalization_pipelines.fingerprint import fingerprint
+from personalization_pipelines.content.change_queue import Change, pending
+from personalization_pipelines.content.exports.tries import Tried, read_tries
+from personalization_pipelines.foundation.fingerprint import fingerprint
 from personalization_pipelines.graph.parts import Installation, key, python_name
 from personalization_pipelines.website import Website
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import dagster as dg
 import msgspec
 
-from personalization_pipelines.content.object_stores import StoredObject
-from personalization_pipelines.content.read_files import expand_files
-from personalization_pipelines.errors import StoreUnavailable
-from personalization_pipelines.fingerprint import fingerprint
+from personalization_pipelines.content.files.object_stores import StoredObject
+from personalization_pipelines.content.files.read_files import expand_files
+from personalization_pipelines.foundation.errors import StoreUnavailable
+from personalization_pipelines.foundation.fingerprint import fingerprint
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.graph.parts import Installation, key, python_name
-from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 
 SECONDS_BETWEEN_LOOKS = 30

@@ -12,12 +12,12 @@ from typing import Any
 
 import dagster as dg
 
-from personalization_pipelines.beside import beside
-from personalization_pipelines.build import Build
-from personalization_pipelines.errors import PermanentError, QualityGateFailed, TransientError
-from personalization_pipelines.home import Home
-from personalization_pipelines.quality import CheckReport
+from personalization_pipelines.foundation.errors import PermanentError, QualityGateFailed, TransientError
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.quality.beside import beside
+from personalization_pipelines.quality.table_checks import CheckReport
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 
 AS_OF_TAG = "personalization/as_of"
 REBUILD_TAG = "personalization/rebuild"

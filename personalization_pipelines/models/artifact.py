@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from personalization_pipelines.durable import sync
-from personalization_pipelines.errors import CorruptData
+from personalization_pipelines.foundation.durable import sync
+from personalization_pipelines.foundation.errors import CorruptData
 from personalization_pipelines.models.artifact_check import check_lists, check_starts, require
-from personalization_pipelines.models.base import Lists, Neighbours, Ranking
+from personalization_pipelines.models.forms.learned import Lists, Neighbours, Ranking
 
 FORMAT = 1
 KEPT_BUILDS = 3

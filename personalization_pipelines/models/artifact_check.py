@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.models.base import Lists
+from personalization_pipelines.foundation.errors import CorruptData
+from personalization_pipelines.models.forms.learned import Lists
 
 
 def require(condition: bool | np.bool_, path: Path, problem: str) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import dagster as dg
 
-from personalization_pipelines.build import Build
 from personalization_pipelines.graph.automation import on_schedule
 from personalization_pipelines.graph.parts import (
     Installation,
@@ -23,6 +22,7 @@ from personalization_pipelines.models.named_items import TABLE
 from personalization_pipelines.models.registry import learner
 from personalization_pipelines.models.training import ModelReport, metrics_history, quality_drop, train
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 
 NOT_WORSE = "HR@10 is at most 20 % below the median of the last 7 evaluations."
 SHOWN_METRICS = ("HR@10", "NDCG@10", "Recall@20", "MRR")

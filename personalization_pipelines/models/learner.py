@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from personalization_pipelines.models.base import Learned
-from personalization_pipelines.models.training_data import TrainingData
+from personalization_pipelines.models.forms.learned import Learned
+from personalization_pipelines.models.matrices.training_data import TrainingData
 
 
 class Learner(Protocol):

@@ -12,9 +12,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from personalization_pipelines.errors import CorruptData
+from personalization_pipelines.foundation.errors import CorruptData
 from personalization_pipelines.website import Website
-from personalization_pipelines.website.models import AnyModel, Blacklist, ItemReference
+from personalization_pipelines.website.model_parameters import AnyModel, Blacklist, ItemReference
 
 TABLE = "item_transfers"
 """The feature table that says what was transferred to what."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from personalization_pipelines.errors import NotBuiltYet
-from personalization_pipelines.models.editorial import BlacklistLearner, EditorialLearner
-from personalization_pipelines.models.item_knn import ItemKnnLearner
+from personalization_pipelines.foundation.errors import NotBuiltYet
 from personalization_pipelines.models.learner import Learner
-from personalization_pipelines.models.neighbours import AlsoDidLearner
-from personalization_pipelines.models.popularity import PopularityLearner
-from personalization_pipelines.models.recently_added import RecentlyAddedLearner
+from personalization_pipelines.models.matrices.neighbours import AlsoDidLearner
+from personalization_pipelines.models.types.editorial import BlacklistLearner, EditorialLearner
+from personalization_pipelines.models.types.item_knn import ItemKnnLearner
+from personalization_pipelines.models.types.popularity import PopularityLearner
+from personalization_pipelines.models.types.recently_added import RecentlyAddedLearner
 from personalization_pipelines.website import Website
-from personalization_pipelines.website.models import (
+from personalization_pipelines.website.model_parameters import (
     AlsoDid,
     AnyModel,
     Blacklist,

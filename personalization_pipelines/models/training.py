@@ -12,19 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.errors import ConfigurationError
-from personalization_pipelines.fingerprint import fingerprint
+from personalization_pipelines.foundation.errors import ConfigurationError
+from personalization_pipelines.foundation.fingerprint import fingerprint
 from personalization_pipelines.models.artifact import ModelArtifact, current_build, load_model, read_head, save_model
-from personalization_pipelines.models.base import Learned
-from personalization_pipelines.models.evaluation import evaluate, evaluation_fingerprint, questions, target_event
+from personalization_pipelines.models.evaluation.offline_evaluation import (
+    evaluate,
+    evaluation_fingerprint,
+    questions,
+    target_event,
+)
+from personalization_pipelines.models.evaluation.ranking_metrics import Drop, metric_drop
+from personalization_pipelines.models.forms.learned import Learned
 from personalization_pipelines.models.learner import Learner
-from personalization_pipelines.models.metrics import Drop, metric_drop
+from personalization_pipelines.models.matrices.read_features import feature_fingerprint, read_training_data
+from personalization_pipelines.models.matrices.training_data import TrainingData
 from personalization_pipelines.models.named_items import banned_items, moved_items
-from personalization_pipelines.models.read_features import feature_fingerprint, read_training_data
 from personalization_pipelines.models.registry import learner
-from personalization_pipelines.models.training_data import TrainingData
-from personalization_pipelines.website.models import AnyModel, Learning
+from personalization_pipelines.website.model_parameters import AnyModel, Learning
+from personalization_pipelines.website.one_build import Build
 
 HISTORY = "evaluations.jsonl"
 KEPT_EVALUATIONS = 400

@@ -6,14 +6,14 @@ from typing import Any
 import dagster as dg
 
 from personalization_pipelines.erasure.applying import complete_tombstones
-from personalization_pipelines.errors import QualityGateFailed
+from personalization_pipelines.foundation.errors import QualityGateFailed
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.graph.automation import on_change
 from personalization_pipelines.graph.parts import Installation, build_of, common, key, preview, python_name, step
-from personalization_pipelines.home import Home
-from personalization_pipelines.scenarios.gates import Answer
-from personalization_pipelines.scenarios.publication import PublicationReport, publish, rollback
+from personalization_pipelines.publications.gates import Answer
+from personalization_pipelines.publications.write.publishing import PublicationReport, publish, rollback
 from personalization_pipelines.website import Website
-from personalization_pipelines.website.scenarios import Scenario
+from personalization_pipelines.website.scenario_parameters import Scenario
 
 Answering = Callable[[Home, Website], Answer]
 TABLES = (

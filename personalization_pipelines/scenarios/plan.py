@@ -10,11 +10,17 @@ from typing import Literal
 
 import msgspec
 
-from personalization_pipelines.errors import ConfigurationError, NotBuiltYet
-from personalization_pipelines.scenarios.arrays import decode_json
+from personalization_pipelines.foundation.errors import ConfigurationError, NotBuiltYet
+from personalization_pipelines.publications.format.arrays import decode_json
 from personalization_pipelines.website import Website
-from personalization_pipelines.website.models import Blacklist, ContextKind, Later
-from personalization_pipelines.website.scenarios import CategoryFilter, Filters, Level, ModelReference, Scenario
+from personalization_pipelines.website.model_parameters import Blacklist, ContextKind, Later
+from personalization_pipelines.website.scenario_parameters import (
+    CategoryFilter,
+    Filters,
+    Level,
+    ModelReference,
+    Scenario,
+)
 
 _LATER_FILTERS = (
     "minimum_price", "unknown_price", "variants", "top_sellers", "boost", "demote", "diversity",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from importlib.resources import files
 
-from personalization_pipelines.identifiers import parse_customer_id, parse_website_name
+from personalization_pipelines.foundation.identifiers import parse_customer_id, parse_website_name
 
 
 def example_text(website: str = "my-shop", customer_id: str = "00001", license_key: str | None = None) -> str:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
-from personalization_pipelines.identifiers import parse_item_type, parse_name
-from personalization_pipelines.timespans import BuildSchedule, parse_cron, parse_schedule, parse_span
+from personalization_pipelines.foundation.identifiers import parse_item_type, parse_name
+from personalization_pipelines.foundation.timespans import BuildSchedule, parse_cron, parse_schedule, parse_span
 
 _PERCENTAGE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?%")
 _CRON_ENTRY = re.compile(r"(\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/[1-9][0-9]?)?")

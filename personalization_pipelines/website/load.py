@@ -9,10 +9,10 @@ from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
-from personalization_pipelines.errors import ConfigurationError
-from personalization_pipelines.home import Home
-from personalization_pipelines.website.built import not_built_yet
-from personalization_pipelines.website.checks import Names, check
+from personalization_pipelines.foundation.errors import ConfigurationError
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.website.consistency import Names, check
+from personalization_pipelines.website.not_built import not_built_yet
 from personalization_pipelines.website.sentences import sentences
 from personalization_pipelines.website.strict_yaml import Document, Path, read_yaml
 from personalization_pipelines.website.values import Website

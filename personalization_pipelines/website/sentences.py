@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from personalization_pipelines.website.built import BUILT_TYPES, LATER_TYPES
-from personalization_pipelines.website.schema import keys_at
+from personalization_pipelines.website.json_schema import keys_at
+from personalization_pipelines.website.not_built import BUILT_TYPES, LATER_TYPES
 from personalization_pipelines.website.strict_yaml import Path
 
 SECRET_KEYS = {"license_key", "token"}

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from personalization_pipelines.currency import fraction_digits
-from personalization_pipelines.identifiers import (
+from personalization_pipelines.foundation.currency import fraction_digits
+from personalization_pipelines.foundation.identifiers import (
     parse_customer_id,
     parse_item_id,
     parse_website_name,
@@ -28,8 +28,8 @@ from personalization_pipelines.website.fields import (
     Span,
     Strict,
 )
-from personalization_pipelines.website.models import AnyModel
-from personalization_pipelines.website.scenarios import Scenario
+from personalization_pipelines.website.model_parameters import AnyModel
+from personalization_pipelines.website.scenario_parameters import Scenario
 
 DEFAULT_WEIGHTS: dict[str, float] = {"click": 1, "consume": 3, "basket": 5, "wishlist": 4, "rate": 4, "buy": 10}
 STRONG_EVENT = {"commerce": "buy", "publisher": "consume"}

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from personalization_pipelines.currency import fraction_digits
-from personalization_pipelines.scenarios.published import Items, Publication
-from serving.shelf import shelf_of
+from personalization_pipelines.foundation.currency import fraction_digits
+from personalization_pipelines.publications.read.published import Items, Publication
+from serving.recommending.shelf import shelf_of
 
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from flask import abort, request
 
-from personalization_pipelines.errors import LiveStoreUnavailable
-from personalization_pipelines.identifiers import pseudonym
-from personalization_pipelines.scenarios.published import Publication
+from personalization_pipelines.foundation.errors import LiveStoreUnavailable
+from personalization_pipelines.foundation.identifiers import pseudonym
+from personalization_pipelines.publications.read.published import Publication
 from personalization_pipelines.website import Website
-from serving.history import SOURCES, Past
+from serving.recommending.shelf import shelf_of
+from serving.recommending.visitor_past import SOURCES, Past
 from serving.services import Services
-from serving.shelf import shelf_of
 from serving.shop.basket import read_basket
 from serving.shop.catalogue import Card, Catalogue
 from serving.shop.visitors import Shopper, chosen, guest, shoppers

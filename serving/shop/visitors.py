@@ -10,9 +10,9 @@ import secrets
 from collections import Counter
 from dataclasses import dataclass
 
-from personalization_pipelines.errors import InvalidIdentifier
-from personalization_pipelines.identifiers import parse_user_id, pseudonym
-from personalization_pipelines.scenarios.published import Publication
+from personalization_pipelines.foundation.errors import InvalidIdentifier
+from personalization_pipelines.foundation.identifiers import parse_user_id, pseudonym
+from personalization_pipelines.publications.read.published import Publication
 from serving.shop.catalogue import readable
 
 TRIED = 400

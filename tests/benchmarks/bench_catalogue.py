@@ -14,8 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from personalization_pipelines.content.items import catalogue
-from personalization_pipelines.home import Home
+from personalization_pipelines.content.catalogue.items import catalogue
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.benchmarks.catalogue_files import make_files
 from tests.benchmarks.report import Report
@@ -37,8 +37,8 @@ print(json.dumps([seconds, int(most.split()[1]) / 1024]))
 """
 _IMPORT = (
     f"""
-from personalization_pipelines.content.imports import import_items
-from personalization_pipelines.home import Home
+from personalization_pipelines.content.catalogue.items import import_items
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 home = Home(target)
 home.create()

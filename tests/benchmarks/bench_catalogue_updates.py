@@ -25,25 +25,25 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.content.changes import apply_changes
-from personalization_pipelines.content.items import catalogue
-from personalization_pipelines.content.price_history import price_files
-from personalization_pipelines.content.queue import ITEMS_XML, enqueue
-from personalization_pipelines.content.read_items import ITEM_SCHEMA
-from personalization_pipelines.content.write_xml import write_xml_items
-from personalization_pipelines.content.xml_grammar import XmlItem
+from personalization_pipelines.content.catalogue.changes import apply_changes
+from personalization_pipelines.content.catalogue.items import catalogue
+from personalization_pipelines.content.catalogue.price_history import price_files
+from personalization_pipelines.content.catalogue.read_items import ITEM_SCHEMA
+from personalization_pipelines.content.change_queue import ITEMS_XML, enqueue
+from personalization_pipelines.content.xml.write_xml import write_xml_items
+from personalization_pipelines.content.xml.xml_grammar import XmlItem
 from personalization_pipelines.features.building import check_feature, run_feature
 from personalization_pipelines.features.sql_models import dependencies, feature_names
-from personalization_pipelines.home import Home
-from personalization_pipelines.scenarios.feature_tables import stored_table
-from personalization_pipelines.scenarios.item_patches import ItemsBefore
-from personalization_pipelines.scenarios.item_table import ItemTable, read_items
-from personalization_pipelines.scenarios.manifest import publication_id
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.publications.format.publication_arrays import Content, visitor_arrays
+from personalization_pipelines.publications.format.publication_manifest import publication_id
+from personalization_pipelines.publications.read.published import verify
+from personalization_pipelines.publications.write.feature_tables import stored_table
+from personalization_pipelines.publications.write.item_patches import ItemsBefore
+from personalization_pipelines.publications.write.item_table import ItemTable, read_items
+from personalization_pipelines.publications.write.writing import write_publication
 from personalization_pipelines.scenarios.plan import make_plan
-from personalization_pipelines.scenarios.published import verify
-from personalization_pipelines.scenarios.tables import Content, visitor_arrays
-from personalization_pipelines.scenarios.writing import write_publication
+from personalization_pipelines.website.one_build import Build
 from tests.benchmarks.report import Report
 from tests.conftest import make_website
 

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from personalization_pipelines.commands.demo import NAME
-from personalization_pipelines.content.items import read_catalogue
+from personalization_pipelines.content.catalogue.items import read_catalogue
 from personalization_pipelines.events.event import Event, encode
-from personalization_pipelines.events.log import SegmentLog
-from personalization_pipelines.home import Home
-from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.events.log.event_log import SegmentLog
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.identifiers import pseudonym
 from personalization_pipelines.website.load import load_website
 from tests.benchmarks.report import Report
 

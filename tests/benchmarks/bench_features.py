@@ -23,13 +23,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.content.items import ITEM_SCHEMA
-from personalization_pipelines.events.schema import EVENT_SCHEMA
+from personalization_pipelines.content.catalogue.items import ITEM_SCHEMA
+from personalization_pipelines.events.lake.event_schema import EVENT_SCHEMA
 from personalization_pipelines.features.building import check_feature, run_all
 from personalization_pipelines.features.engine import Inputs
 from personalization_pipelines.features.sql_models import feature_names
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.website.one_build import Build
 from tests.benchmarks.report import Report
 from tests.conftest import make_website
 

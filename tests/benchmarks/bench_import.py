@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from personalization_pipelines.content.complete_journey import complete_journey_files
+from personalization_pipelines.content.files.complete_journey import complete_journey_files
 from tests.benchmarks.report import Report
 
 ROUNDS = 3
@@ -30,8 +30,9 @@ seconds, cpu = time.perf_counter() - began, time.process_time() - spent
 print(json.dumps([seconds, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 """
 _WEBSITE = """
-from personalization_pipelines.content.imports import import_events, import_items
-from personalization_pipelines.home import Home
+from personalization_pipelines.content.catalogue.items import import_items
+from personalization_pipelines.content.files.import_events import import_events
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 home = Home(target)
 home.create()

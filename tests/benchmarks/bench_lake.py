@@ -16,14 +16,14 @@ import numpy as np
 import pyarrow as pa
 
 from personalization_pipelines.events.event import Event, encode
-from personalization_pipelines.events.follower import Follower
-from personalization_pipelines.events.lake import append_import, event_files, ingest
-from personalization_pipelines.events.live import LiveReader
-from personalization_pipelines.events.live_store import LiveStore
-from personalization_pipelines.events.log import SegmentLog
-from personalization_pipelines.events.segments import read_records, segments
-from personalization_pipelines.home import Home
-from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.events.lake.event_lake import append_import, event_files, ingest
+from personalization_pipelines.events.live.follower import Follower
+from personalization_pipelines.events.live.live_history import LiveReader
+from personalization_pipelines.events.live.live_store import LiveStore
+from personalization_pipelines.events.log.event_log import SegmentLog
+from personalization_pipelines.events.log.segments import read_records, segments
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.identifiers import pseudonym
 from personalization_pipelines.website import Website
 from tests.benchmarks.report import Report
 from tests.conftest import make_website

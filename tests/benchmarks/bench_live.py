@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from tests.benchmarks.report import Report
 from tests.benchmarks.served import scratch
 from tests.faults.server import Clients

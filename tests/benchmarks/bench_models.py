@@ -13,13 +13,13 @@ from implicit.nearest_neighbours import all_pairs_knn, bm25_weight, normalize
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from personalization_pipelines.models.base import Neighbours
-from personalization_pipelines.models.evaluation import evaluate, questions, target_event
+from personalization_pipelines.models.evaluation.offline_evaluation import evaluate, questions, target_event
+from personalization_pipelines.models.forms.learned import Neighbours
+from personalization_pipelines.models.forms.scoring import recency_weights, score_neighbours
+from personalization_pipelines.models.matrices.training_data import EVENT_NAMES, TrainingData
+from personalization_pipelines.models.matrices.user_items import user_items
 from personalization_pipelines.models.registry import learner
-from personalization_pipelines.models.scoring import recency_weights, score_neighbours
-from personalization_pipelines.models.training_data import EVENT_NAMES, TrainingData
-from personalization_pipelines.models.user_items import user_items
-from personalization_pipelines.website.models import Learning
+from personalization_pipelines.website.model_parameters import Learning
 from tests.benchmarks.report import Report
 from tests.conftest import make_website
 from tests.models.public_data import complete_journey

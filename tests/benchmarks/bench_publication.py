@@ -18,15 +18,20 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.home import Home
-from personalization_pipelines.models.base import Lists, Neighbours, Ranking
-from personalization_pipelines.scenarios.arrays import Coded, Texts
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.models.forms.learned import Lists, Neighbours, Ranking
+from personalization_pipelines.publications.format.arrays import Coded, Texts
+from personalization_pipelines.publications.format.publication_arrays import (
+    Content,
+    item_arrays,
+    model_arrays,
+    visitor_arrays,
+)
+from personalization_pipelines.publications.read.published import Publication, PublishedModel, verify
+from personalization_pipelines.publications.read.published_items import ALWAYS
+from personalization_pipelines.publications.write.publishing import publish
 from personalization_pipelines.scenarios.plan import make_plan
-from personalization_pipelines.scenarios.publication import publish
-from personalization_pipelines.scenarios.published import Publication, PublishedModel, verify
-from personalization_pipelines.scenarios.published_items import ALWAYS
-from personalization_pipelines.scenarios.tables import Content, item_arrays, model_arrays, visitor_arrays
+from personalization_pipelines.website.one_build import Build
 from tests.benchmarks.report import Report
 from tests.conftest import make_website
 from tests.scenarios.built import write_model, write_table

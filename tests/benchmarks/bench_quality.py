@@ -10,8 +10,8 @@ of four popularities, itself picked by its result, and that favours popularity.
 
 from __future__ import annotations
 
-from personalization_pipelines.models.evaluation import Evaluation, Questions, evaluate, questions
-from personalization_pipelines.models.metrics import paired_difference
+from personalization_pipelines.models.evaluation.offline_evaluation import Evaluation, Questions, evaluate, questions
+from personalization_pipelines.models.evaluation.ranking_metrics import paired_difference
 from personalization_pipelines.models.registry import learner
 from tests.benchmarks.report import Report
 from tests.conftest import make_website

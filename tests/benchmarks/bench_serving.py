@@ -38,7 +38,7 @@ SCENARIOS = {"similar": "product page", "product_page": "product page with the v
 SERVE = """
 import sys
 from pathlib import Path
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from serving.server import serve
 serve(Home(Path(sys.argv[1])), port=int(sys.argv[2]))
 """
@@ -96,7 +96,7 @@ def worker_of(server: int) -> int:
         with contextlib.suppress(OSError):
             if int(entry.read_text().rsplit(") ", 1)[1].split()[1]) == server:
                 found.append(entry.parent)
-    return next(int(one.name) for one in found if b"events.follower" not in (one / "cmdline").read_bytes())
+    return next(int(one.name) for one in found if b"live.follower" not in (one / "cmdline").read_bytes())
 
 
 def cpu_seconds(process: int) -> float:

@@ -28,17 +28,17 @@ import msgspec
 import numpy as np
 import sqlalchemy as sa
 
-from personalization_pipelines.events import live_tables
-from personalization_pipelines.events.batch import Batch, judge_batch
-from personalization_pipelines.events.duplicates import write_digests
-from personalization_pipelines.events.follower import Follower
-from personalization_pipelines.events.lake import ingest
-from personalization_pipelines.events.live_store import LiveStore
-from personalization_pipelines.events.live_url import parse_live_url
-from personalization_pipelines.events.log import SegmentLog
-from personalization_pipelines.events.manifest import EVENTS, Disk, LakeFile, Manifest, commit
-from personalization_pipelines.events.schema import EVENT_SCHEMA
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.judging.batch import Batch, judge_batch
+from personalization_pipelines.events.lake.duplicates import write_digests
+from personalization_pipelines.events.lake.event_lake import ingest
+from personalization_pipelines.events.lake.event_schema import EVENT_SCHEMA
+from personalization_pipelines.events.lake.lake_manifest import EVENTS, Disk, LakeFile, Manifest, commit
+from personalization_pipelines.events.live import live_tables
+from personalization_pipelines.events.live.follower import Follower
+from personalization_pipelines.events.live.live_store import LiveStore
+from personalization_pipelines.events.live.live_url import parse_live_url
+from personalization_pipelines.events.log.event_log import SegmentLog
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.benchmarks.report import Report
 from tests.conftest import make_website

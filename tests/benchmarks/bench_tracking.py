@@ -17,8 +17,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-from personalization_pipelines.events.batch_usual import MAX_VISITORS
-from personalization_pipelines.events.log import SegmentLog
+from personalization_pipelines.events.judging.batch_usual import MAX_VISITORS
+from personalization_pipelines.events.log.event_log import SegmentLog
 from tests.benchmarks.load import Load, run_load
 from tests.benchmarks.report import Report
 from tests.benchmarks.served import cpu_seconds, durable_postgres, scratch, server

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from personalization_pipelines.content.write_xml import write_xml_items
-from personalization_pipelines.content.xml_grammar import XmlItem
+from personalization_pipelines.content.xml.write_xml import write_xml_items
+from personalization_pipelines.content.xml.xml_grammar import XmlItem
 from personalization_pipelines.website import Website
 
 BRANDS, CATEGORIES, SIZES = 500, 800, ("XS", "S", "M", "L", "XL")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from personalization_pipelines.errors import LogUnavailable
+from personalization_pipelines.foundation.errors import LogUnavailable
 
 
 class SqliteInserts:

@@ -18,17 +18,22 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
 from personalization_pipelines.events.event import Event
-from personalization_pipelines.events.live import LiveStore
-from personalization_pipelines.home import Home
-from personalization_pipelines.identifiers import pseudonym
-from personalization_pipelines.models.base import Lists, Neighbours, Ranking
-from personalization_pipelines.scenarios.arrays import Coded, Texts
-from personalization_pipelines.scenarios.manifest import CURRENT
+from personalization_pipelines.events.live.live_history import LiveStore
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.identifiers import pseudonym
+from personalization_pipelines.models.forms.learned import Lists, Neighbours, Ranking
+from personalization_pipelines.publications.format.arrays import Coded, Texts
+from personalization_pipelines.publications.format.publication_arrays import (
+    Content,
+    item_arrays,
+    model_arrays,
+    visitor_arrays,
+)
+from personalization_pipelines.publications.format.publication_manifest import CURRENT
+from personalization_pipelines.publications.read.published import EVENTS
+from personalization_pipelines.publications.read.published_items import ALWAYS
+from personalization_pipelines.publications.write.writing import write_publication
 from personalization_pipelines.scenarios.plan import make_plan
-from personalization_pipelines.scenarios.published import EVENTS
-from personalization_pipelines.scenarios.published_items import ALWAYS
-from personalization_pipelines.scenarios.tables import Content, item_arrays, model_arrays, visitor_arrays
-from personalization_pipelines.scenarios.writing import write_publication
 from personalization_pipelines.website import Website
 from tests.scenarios.publishing import AS_OF, ID
 from tests.serving import shopfront

@@ -18,10 +18,10 @@ from flask import Flask
 from granian import Granian
 from granian.constants import Interfaces
 
-from personalization_pipelines.events.log import EventLog, SegmentLog, repair
+from personalization_pipelines.events.log.event_log import EventLog, SegmentLog, repair
 from personalization_pipelines.website import Website
-from serving import problems
-from serving.tracking import tracking_blueprint
+from serving.http import problems
+from serving.tracking.tracking_views import tracking_blueprint
 from tests.benchmarks.inserts import PostgresInserts, SqliteInserts
 from tests.conftest import make_website
 

@@ -11,9 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from personalization_pipelines.cli import main
-from personalization_pipelines.content.imports import import_events, import_items, import_users
-from personalization_pipelines.errors import ImportRefused, QualityGateFailed
-from personalization_pipelines.home import Home
+from personalization_pipelines.content.catalogue.items import import_items
+from personalization_pipelines.content.files.import_events import import_events
+from personalization_pipelines.content.users.user_tables import import_users
+from personalization_pipelines.foundation.errors import ImportRefused, QualityGateFailed
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.example import example_text
 from personalization_pipelines.website.load import load_website

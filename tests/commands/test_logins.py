@@ -9,21 +9,21 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
-from personalization_pipelines.build import Build
 from personalization_pipelines.cli import main
 from personalization_pipelines.events.event import Event, encode
-from personalization_pipelines.events.follower import Follower
-from personalization_pipelines.events.lake import event_files, ingest
-from personalization_pipelines.events.live import LiveReader
-from personalization_pipelines.events.live_store import LiveStore
-from personalization_pipelines.events.log import SegmentLog
+from personalization_pipelines.events.lake.event_lake import event_files, ingest
+from personalization_pipelines.events.live.follower import Follower
+from personalization_pipelines.events.live.live_history import LiveReader
+from personalization_pipelines.events.live.live_store import LiveStore
+from personalization_pipelines.events.log.event_log import SegmentLog
 from personalization_pipelines.features.building import run_all
 from personalization_pipelines.features.sql_models import load_feature
-from personalization_pipelines.home import Home
-from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.identifiers import pseudonym
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.example import example_text
 from personalization_pipelines.website.load import load_website
+from personalization_pipelines.website.one_build import Build
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import gzip
 import io
 from dataclasses import replace
 
-from personalization_pipelines.content.fetch_export import Fetcher, Limits, Login
+from personalization_pipelines.content.exports.fetch_export import Fetcher, Limits, Login
 from personalization_pipelines.website.export_hosts import parse_export_address, parse_export_host
 from tests.content.cms import Answer, Cms, answer, endless, silent, trickle
 

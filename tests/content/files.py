@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from personalization_pipelines.events.lake import event_files
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.lake.event_lake import event_files
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 
 FORMATS = ("parquet", "csv", "jsonl")

@@ -7,12 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from personalization_pipelines.content.changes import apply_changes
-from personalization_pipelines.content.fetch_export import Fetcher, Limits
+from personalization_pipelines.content.catalogue.changes import apply_changes
+from personalization_pipelines.content.change_queue import enqueue
+from personalization_pipelines.content.exports.fetch_export import Fetcher, Limits
+from personalization_pipelines.content.exports.notification import read_notification
 from personalization_pipelines.content.import_history import ImportRow
-from personalization_pipelines.content.notification import read_notification
-from personalization_pipelines.content.queue import enqueue
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.content.cms import content, notification
 from tests.content.test_changes import NOW, rows

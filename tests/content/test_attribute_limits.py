@@ -14,18 +14,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.content import attribute_limits, versions
-from personalization_pipelines.content import known_attributes as known_attributes_module
-from personalization_pipelines.content.attribute_limits import NEW_NAMES, NEW_VALUES, text_names
-from personalization_pipelines.content.changes import apply_changes
+from personalization_pipelines.content.catalogue import attribute_limits, versions
+from personalization_pipelines.content.catalogue import known_attributes as known_attributes_module
+from personalization_pipelines.content.catalogue.attribute_limits import NEW_NAMES, NEW_VALUES, text_names
+from personalization_pipelines.content.catalogue.changes import apply_changes
+from personalization_pipelines.content.catalogue.items import ITEM_SCHEMA, catalogue, import_items, read_catalogue
+from personalization_pipelines.content.catalogue.known_attributes import FILE, KnownAttributes, known_attributes
+from personalization_pipelines.content.catalogue.merging import Changes
+from personalization_pipelines.content.change_queue import ITEMS_XML, enqueue, pending
 from personalization_pipelines.content.import_history import ImportRow, import_history, imports_directory
-from personalization_pipelines.content.items import ITEM_SCHEMA, catalogue, import_items, read_catalogue
-from personalization_pipelines.content.known_attributes import FILE, KnownAttributes, known_attributes
-from personalization_pipelines.content.merging import Changes
-from personalization_pipelines.content.queue import ITEMS_XML, enqueue, pending
-from personalization_pipelines.content.write_xml import write_xml_items
-from personalization_pipelines.content.xml_grammar import XmlItem
-from personalization_pipelines.home import Home
+from personalization_pipelines.content.xml.write_xml import write_xml_items
+from personalization_pipelines.content.xml.xml_grammar import XmlItem
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.content.cms import Cms, document, listed

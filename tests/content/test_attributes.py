@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.content.attributes import column_tokens, value_reader
-from personalization_pipelines.content.columns import item_ids
-from personalization_pipelines.content.mapping import Mapping
-from personalization_pipelines.identifiers import parse_item_id
+from personalization_pipelines.content.files.attributes import column_tokens, value_reader
+from personalization_pipelines.content.files.canonical_values import item_ids
+from personalization_pipelines.content.files.mapping import Mapping
+from personalization_pipelines.foundation.identifiers import parse_item_id
 
 TEXTS = st.text(
     st.one_of(st.characters(exclude_categories=("Cs",)), st.sampled_from('"\\\n\x00\x1f\x7fü😀')), max_size=8

@@ -16,22 +16,22 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.content import versions
-from personalization_pipelines.content.changes import apply_changes
+from personalization_pipelines.content.catalogue import versions
+from personalization_pipelines.content.catalogue.changes import apply_changes
+from personalization_pipelines.content.catalogue.items import catalogue, import_items, read_catalogue
+from personalization_pipelines.content.catalogue.price_history import PRICE_SCHEMA, price_files
+from personalization_pipelines.content.catalogue.read_items import ITEM_SCHEMA
+from personalization_pipelines.content.change_queue import DELETE_ITEM, ITEMS_XML, enqueue
 from personalization_pipelines.content.import_history import import_history
-from personalization_pipelines.content.items import catalogue, import_items, read_catalogue
-from personalization_pipelines.content.price_history import PRICE_SCHEMA, price_files
-from personalization_pipelines.content.queue import DELETE_ITEM, ITEMS_XML, enqueue
-from personalization_pipelines.content.read_items import ITEM_SCHEMA
-from personalization_pipelines.content.write_xml import write_xml_items
-from personalization_pipelines.content.xml_grammar import XmlItem
-from personalization_pipelines.errors import CorruptData
+from personalization_pipelines.content.xml.write_xml import write_xml_items
+from personalization_pipelines.content.xml.xml_grammar import XmlItem
 from personalization_pipelines.features.building import run_all
 from personalization_pipelines.features.sql_models import feature_names, feature_path, load_feature
-from personalization_pipelines.home import Home
-from personalization_pipelines.scenarios.item_table import read_items
+from personalization_pipelines.foundation.errors import CorruptData
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.publications.write.item_table import read_items
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 from tests.conftest import make_website
 from tests.content.files import write
 

@@ -12,20 +12,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from personalization_pipelines.content import changes, journal
-from personalization_pipelines.content.change_kinds import GONE
-from personalization_pipelines.content.changes import JOURNAL, apply_changes
+from personalization_pipelines.content import journal
+from personalization_pipelines.content.catalogue import changes
+from personalization_pipelines.content.catalogue.change_kinds import GONE
+from personalization_pipelines.content.catalogue.changes import JOURNAL, apply_changes
+from personalization_pipelines.content.catalogue.item_tables import INCOMING_SCHEMA
+from personalization_pipelines.content.catalogue.items import ITEM_SCHEMA, catalogue, catalogue_file, import_items
+from personalization_pipelines.content.catalogue.merging import Scope, merge_items
+from personalization_pipelines.content.catalogue.versions import VersionedTable
+from personalization_pipelines.content.change_queue import DELETE_ITEM, ITEMS_XML, enqueue, pending
 from personalization_pipelines.content.import_history import import_history
-from personalization_pipelines.content.item_tables import INCOMING_SCHEMA
-from personalization_pipelines.content.items import ITEM_SCHEMA, catalogue, catalogue_file, import_items
 from personalization_pipelines.content.journal import Journal
-from personalization_pipelines.content.merging import Scope, merge_items
-from personalization_pipelines.content.queue import DELETE_ITEM, ITEMS_XML, enqueue, pending
-from personalization_pipelines.content.versions import VersionedTable
-from personalization_pipelines.content.write_xml import write_xml_items
-from personalization_pipelines.content.xml_grammar import XmlItem
-from personalization_pipelines.errors import Busy
-from personalization_pipelines.home import Home
+from personalization_pipelines.content.xml.write_xml import write_xml_items
+from personalization_pipelines.content.xml.xml_grammar import XmlItem
+from personalization_pipelines.foundation.errors import Busy
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.content.files import write
 from tests.content.test_xml_items import FULL

@@ -9,11 +9,10 @@ import dagster as dg
 import pyarrow.parquet as pq
 
 from personalization_pipelines.content.assets import build_assets
-from personalization_pipelines.content.imports import import_items
-from personalization_pipelines.content.items import catalogue_file
-from personalization_pipelines.content.queue import ITEMS_XML, TRANSFER_ITEMS, enqueue, pending
+from personalization_pipelines.content.catalogue.items import catalogue_file, import_items
+from personalization_pipelines.content.change_queue import ITEMS_XML, TRANSFER_ITEMS, enqueue, pending
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.graph.parts import installation
-from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.content.files import write

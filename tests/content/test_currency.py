@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalization_pipelines.currency import FRACTION_DIGITS, MAX_MINOR, fraction_digits, to_minor
-from personalization_pipelines.errors import InvalidIdentifier
+from personalization_pipelines.foundation.currency import FRACTION_DIGITS, MAX_MINOR, fraction_digits, to_minor
+from personalization_pipelines.foundation.errors import InvalidIdentifier
 
 
 @pytest.mark.parametrize(

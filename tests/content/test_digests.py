@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.content import digests, versions
-from personalization_pipelines.content.digests import DIGEST, with_digests
-from personalization_pipelines.content.item_tables import INCOMING_SCHEMA
-from personalization_pipelines.content.items import catalogue
-from personalization_pipelines.content.merging import COMPARED, merge_items
-from personalization_pipelines.content.versions import MANIFEST, Version, VersionedTable
-from personalization_pipelines.home import Home
+from personalization_pipelines.content.catalogue import digests, versions
+from personalization_pipelines.content.catalogue.digests import DIGEST, with_digests
+from personalization_pipelines.content.catalogue.item_tables import INCOMING_SCHEMA
+from personalization_pipelines.content.catalogue.items import catalogue
+from personalization_pipelines.content.catalogue.merging import COMPARED, merge_items
+from personalization_pipelines.content.catalogue.versions import MANIFEST, Version, VersionedTable
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 
 MONDAY = datetime(2024, 6, 3, tzinfo=UTC)

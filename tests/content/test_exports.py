@@ -11,18 +11,20 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from personalization_pipelines.content import changes, exports, journal
+from personalization_pipelines.commands.refresh import prepare_dagster
+from personalization_pipelines.content import journal
 from personalization_pipelines.content.assets import build_assets
-from personalization_pipelines.content.changes import JOURNAL
+from personalization_pipelines.content.catalogue import changes
+from personalization_pipelines.content.catalogue.changes import JOURNAL
+from personalization_pipelines.content.catalogue.items import catalogue, import_items
+from personalization_pipelines.content.catalogue.versions import VersionedTable
+from personalization_pipelines.content.change_queue import pending
+from personalization_pipelines.content.exports import waiting_exports as exports
+from personalization_pipelines.content.exports.tries import read_tries
 from personalization_pipelines.content.import_history import import_history, imports_directory
-from personalization_pipelines.content.items import catalogue, import_items
 from personalization_pipelines.content.journal import Journal
-from personalization_pipelines.content.queue import pending
-from personalization_pipelines.content.tries import read_tries
-from personalization_pipelines.content.versions import VersionedTable
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.graph.parts import installation
-from personalization_pipelines.home import Home
-from personalization_pipelines.refresh import prepare_dagster
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.content.cms import Cms, answer, content, document, export, listed

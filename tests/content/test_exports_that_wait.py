@@ -12,15 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.content import exports, tries
-from personalization_pipelines.content.changes import apply_changes
-from personalization_pipelines.content.fetch_export import Fetcher
+from personalization_pipelines.content.catalogue.changes import apply_changes
+from personalization_pipelines.content.change_queue import Deletion, pending
+from personalization_pipelines.content.exports import tries
+from personalization_pipelines.content.exports import waiting_exports as exports
+from personalization_pipelines.content.exports.fetch_export import Fetcher
+from personalization_pipelines.content.exports.notification import Export, conflicts
+from personalization_pipelines.content.exports.tries import read_tries
 from personalization_pipelines.content.import_history import ImportRow
-from personalization_pipelines.content.notification import Export, conflicts
-from personalization_pipelines.content.queue import Deletion, pending
-from personalization_pipelines.content.tries import read_tries
-from personalization_pipelines.errors import ExportUnavailable
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.errors import ExportUnavailable
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.export_hosts import parse_export_address
 from tests.conftest import make_website

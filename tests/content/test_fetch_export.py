@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from personalization_pipelines.content.fetch_export import Limits
-from personalization_pipelines.content.public_addresses import is_public
-from personalization_pipelines.content.resolving import resolve
-from personalization_pipelines.errors import ExportUnavailable, ImportRefused, PersonalizationError
+from personalization_pipelines.content.exports.fetch_export import Limits
+from personalization_pipelines.content.exports.public_addresses import is_public
+from personalization_pipelines.content.exports.resolving import resolve
+from personalization_pipelines.foundation.errors import ExportUnavailable, ImportRefused, PersonalizationError
 from personalization_pipelines.website.export_hosts import parse_export_address
 from tests.content.cms import Cms, answer, redirect, trickle
 from tests.content.fetching import LOGIN, PERMANENT, PLAIN, SHORT, SMALL, TRANSIENT, fetch, fetcher

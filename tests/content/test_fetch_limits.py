@@ -15,9 +15,9 @@ from typing import BinaryIO
 
 import pytest
 
-from personalization_pipelines.content.fetch_export import Limits
-from personalization_pipelines.content.resolving import LOOK_UPS, resolve_within
-from personalization_pipelines.errors import ExportUnavailable, ImportRefused
+from personalization_pipelines.content.exports.fetch_export import Limits
+from personalization_pipelines.content.exports.resolving import LOOK_UPS, resolve_within
+from personalization_pipelines.foundation.errors import ExportUnavailable, ImportRefused
 from personalization_pipelines.website.export_hosts import parse_export_address
 from tests.content.cms import Cms, answer
 from tests.content.fetching import LOGIN, PERMANENT, PLAIN, SHORT, SMALL, TRANSIENT, fetch, fetcher

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.content.imports import import_events, import_items, import_users
-from personalization_pipelines.content.items import catalogue_file
-from personalization_pipelines.content.users import users_file
-from personalization_pipelines.errors import ImportRefused
-from personalization_pipelines.home import Home
-from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.content.catalogue.items import catalogue_file, import_items
+from personalization_pipelines.content.files.import_events import import_events
+from personalization_pipelines.content.users.user_tables import import_users, users_file
+from personalization_pipelines.foundation.errors import ImportRefused
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.identifiers import pseudonym
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.content.files import FORMATS, purchase, stored_events, write, write_mapping

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.content.import_events import import_events
+from personalization_pipelines.content.catalogue.items import catalogue_file, import_items
+from personalization_pipelines.content.files.import_events import import_events
+from personalization_pipelines.content.files.mapping import Csv
+from personalization_pipelines.content.files.read_files import expand_files, find_files, open_file
 from personalization_pipelines.content.import_history import import_history
-from personalization_pipelines.content.items import catalogue_file, import_items
-from personalization_pipelines.content.mapping import Csv
-from personalization_pipelines.content.read_files import expand_files, find_files, open_file
-from personalization_pipelines.errors import ImportRefused
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.errors import ImportRefused
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.content.files import purchase, stored_events, write, write_mapping
 

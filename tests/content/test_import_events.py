@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from personalization_pipelines.content.import_events import import_events
+from personalization_pipelines.content.files.import_events import import_events
 from personalization_pipelines.content.import_history import import_history
-from personalization_pipelines.errors import ImportRefused
-from personalization_pipelines.home import Home
-from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.foundation.errors import ImportRefused
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.identifiers import pseudonym
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.content.files import purchase, stored_events, write, write_mapping

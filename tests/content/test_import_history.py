@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from personalization_pipelines.content.catalogue.items import import_items
+from personalization_pipelines.content.files.import_events import import_events
 from personalization_pipelines.content.import_history import ImportRow, import_history, imports_directory, record_import
-from personalization_pipelines.content.imports import import_events, import_items
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.content.files import purchase, write

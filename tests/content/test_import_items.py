@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from personalization_pipelines.content.catalogue.items import ITEM_SCHEMA, catalogue_file, import_items
+from personalization_pipelines.content.catalogue.versions import VersionedTable
 from personalization_pipelines.content.import_history import import_history
-from personalization_pipelines.content.items import ITEM_SCHEMA, catalogue_file, import_items
-from personalization_pipelines.content.versions import VersionedTable
-from personalization_pipelines.errors import Busy, ImportRefused, QualityGateFailed
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.errors import Busy, ImportRefused, QualityGateFailed
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.content.files import Rows, write, write_mapping
@@ -145,7 +145,7 @@ def test_a_crash_at_any_step_leaves_the_old_catalogue_or_the_new_one(
 
 def _crash_at(patch: pytest.MonkeyPatch, call: int) -> None:
     """Make the n-th sync or rename of a catalogue's version die, as a killed process would."""
-    import personalization_pipelines.content.versions as versions
+    import personalization_pipelines.content.catalogue.versions as versions
 
     calls = 0
 

@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from personalization_pipelines.content.users import import_users, users_file
-from personalization_pipelines.errors import ImportRefused, InvalidIdentifier
-from personalization_pipelines.home import Home
-from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.content.users.user_tables import import_users, users_file
+from personalization_pipelines.foundation.errors import ImportRefused, InvalidIdentifier
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.identifiers import pseudonym
 from personalization_pipelines.website import Website
 from tests.content.files import write
 

@@ -15,14 +15,14 @@ import pytest
 from click.testing import CliRunner
 
 from personalization_pipelines.cli import main
-from personalization_pipelines.content.changes import apply_changes
+from personalization_pipelines.content.catalogue.changes import apply_changes
+from personalization_pipelines.content.catalogue.items import catalogue_file, import_items
+from personalization_pipelines.content.change_queue import ITEMS_XML, enqueue
 from personalization_pipelines.content.import_history import import_history
-from personalization_pipelines.content.items import catalogue_file, import_items
-from personalization_pipelines.content.queue import ITEMS_XML, enqueue
-from personalization_pipelines.content.write_xml import write_xml_items
-from personalization_pipelines.content.xml_grammar import XmlItem
-from personalization_pipelines.errors import ConfigurationError, ImportRefused, QualityGateFailed
-from personalization_pipelines.home import Home
+from personalization_pipelines.content.xml.write_xml import write_xml_items
+from personalization_pipelines.content.xml.xml_grammar import XmlItem
+from personalization_pipelines.foundation.errors import ConfigurationError, ImportRefused, QualityGateFailed
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.load import load_website
 from tests.content.files import write

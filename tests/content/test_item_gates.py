@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from personalization_pipelines.commands.refresh import refresh
+from personalization_pipelines.content.catalogue.item_gates import judge_items
+from personalization_pipelines.content.catalogue.items import catalogue, catalogue_file, import_items
+from personalization_pipelines.content.catalogue.merging import merge_items
+from personalization_pipelines.content.catalogue.read_items import ITEM_SCHEMA, Incoming
+from personalization_pipelines.content.files.mapping import Mapping
 from personalization_pipelines.content.import_history import import_history, imports_directory
-from personalization_pipelines.content.item_gates import judge_items
-from personalization_pipelines.content.items import catalogue, catalogue_file, import_items
-from personalization_pipelines.content.mapping import Mapping
-from personalization_pipelines.content.merging import merge_items
-from personalization_pipelines.content.read_items import ITEM_SCHEMA, Incoming
 from personalization_pipelines.content.report import GateRow, ImportReport
-from personalization_pipelines.errors import QualityGateFailed
-from personalization_pipelines.home import Home
-from personalization_pipelines.refresh import refresh
+from personalization_pipelines.foundation.errors import QualityGateFailed
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.content.files import Rows, write, write_mapping

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.content.mapping import CANONICAL, fitting_mappings, load_mapping, shipped_mappings
-from personalization_pipelines.errors import ImportRefused
+from personalization_pipelines.content.files.mapping import CANONICAL, fitting_mappings, load_mapping, shipped_mappings
+from personalization_pipelines.foundation.errors import ImportRefused
 from tests.content.files import write_mapping
 
 WRONG = {

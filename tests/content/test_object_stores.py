@@ -12,13 +12,13 @@ from typing import Any
 import fsspec
 import pytest
 
-from personalization_pipelines.content import object_stores
-from personalization_pipelines.content.import_events import import_events
+from personalization_pipelines.content.catalogue.items import import_items
+from personalization_pipelines.content.files import object_stores
+from personalization_pipelines.content.files.import_events import import_events
+from personalization_pipelines.content.files.object_stores import StoredObject, downloaded, list_objects
 from personalization_pipelines.content.import_history import import_history
-from personalization_pipelines.content.items import import_items
-from personalization_pipelines.content.object_stores import StoredObject, downloaded, list_objects
-from personalization_pipelines.errors import ImportRefused, StoreUnavailable
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.errors import ImportRefused, StoreUnavailable
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.addresses import check_address
 from tests.content.files import purchase, stored_events, write

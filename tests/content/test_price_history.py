@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.content.items import import_items
-from personalization_pipelines.content.price_history import price_files
+from personalization_pipelines.content.catalogue.items import import_items
+from personalization_pipelines.content.catalogue.price_history import price_files
 from personalization_pipelines.features.building import check_feature, run_all
 from personalization_pipelines.features.sql_models import load_feature
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 from tests.conftest import make_website
 from tests.content.files import write
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from personalization_pipelines.content.import_events import import_events
-from personalization_pipelines.content.progress import Lines, terminal_progress
+from personalization_pipelines.content.files.import_events import import_events
 from personalization_pipelines.content.report import ImportReport, print_report
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.progress import Lines, terminal_progress
 from personalization_pipelines.website import Website
 from tests.content.files import purchase, write
 

@@ -13,13 +13,13 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from personalization_pipelines.content.complete_journey import PACKAGE, complete_journey_files
-from personalization_pipelines.content.imports import import_events, import_items, import_users
-from personalization_pipelines.content.items import catalogue_file
-from personalization_pipelines.content.users import users_file
-from personalization_pipelines.errors import ImportRefused
-from personalization_pipelines.events.lake import event_files
-from personalization_pipelines.home import Home
+from personalization_pipelines.content.catalogue.items import catalogue_file, import_items
+from personalization_pipelines.content.files.complete_journey import PACKAGE, complete_journey_files
+from personalization_pipelines.content.files.import_events import import_events
+from personalization_pipelines.content.users.user_tables import import_users, users_file
+from personalization_pipelines.events.lake.event_lake import event_files
+from personalization_pipelines.foundation.errors import ImportRefused
+from personalization_pipelines.foundation.home import Home
 from tests.conftest import SHARED_DATA, make_website
 from tests.content.files import stored_events, write
 

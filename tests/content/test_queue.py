@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.content.queue import done, enqueue, pending, reject
-from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.home import Home
+from personalization_pipelines.content.change_queue import done, enqueue, pending, reject
+from personalization_pipelines.foundation.errors import CorruptData
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 

@@ -13,11 +13,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.content.export_items import CANONICAL
-from personalization_pipelines.content.plain_text import plain_text
-from personalization_pipelines.content.read_export import MAX_DEPTH, MAX_OBJECT_BYTES, MAX_TEXT_BYTES, read_export_items
-from personalization_pipelines.content.xml_grammar import XmlItem
-from personalization_pipelines.errors import ImportRefused
+from personalization_pipelines.content.exports.export_items import CANONICAL
+from personalization_pipelines.content.exports.plain_text import plain_text
+from personalization_pipelines.content.exports.read_export import (
+    MAX_DEPTH,
+    MAX_OBJECT_BYTES,
+    MAX_TEXT_BYTES,
+    read_export_items,
+)
+from personalization_pipelines.content.xml.xml_grammar import XmlItem
+from personalization_pipelines.foundation.errors import ImportRefused
 from personalization_pipelines.website import Website
 from tests.content.test_xml_items import KEYS, LETTERS, SHOP, WORDS, items
 
@@ -295,7 +300,7 @@ def exported(item: XmlItem) -> dict[str, Any]:
 
 
 def moment(microseconds: int | None) -> str | None:
-    from personalization_pipelines.content.write_xml import EPOCH, timedelta
+    from personalization_pipelines.content.xml.write_xml import EPOCH, timedelta
 
     return None if microseconds is None else f"{(EPOCH + timedelta(microseconds=microseconds)).isoformat()}Z"
 

@@ -13,15 +13,15 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from personalization_pipelines.content import object_stores
+from personalization_pipelines.content.catalogue.items import catalogue, import_items, read_catalogue
+from personalization_pipelines.content.files import object_stores
+from personalization_pipelines.content.files.object_stores import list_objects
+from personalization_pipelines.content.files.read_files import expand_files
+from personalization_pipelines.content.files.source_imports import FILE, refresh_events, refresh_items
 from personalization_pipelines.content.import_history import import_history, imports_directory
-from personalization_pipelines.content.items import catalogue, import_items, read_catalogue
-from personalization_pipelines.content.object_stores import list_objects
-from personalization_pipelines.content.read_files import expand_files
-from personalization_pipelines.content.source_imports import FILE, refresh_events, refresh_items
-from personalization_pipelines.errors import ImportRefused
-from personalization_pipelines.events.manifest import EVENTS
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.lake.lake_manifest import EVENTS
+from personalization_pipelines.foundation.errors import ImportRefused
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.content.files import purchase, stored_events, write

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalization_pipelines.content.mapping import Times
-from personalization_pipelines.content.times import read_times
+from personalization_pipelines.content.files.mapping import Times
+from personalization_pipelines.content.files.times import read_times
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2024, 5, 1, 10)  # noon in Berlin

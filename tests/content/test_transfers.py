@@ -12,15 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.content import changes, journal
-from personalization_pipelines.content.changes import JOURNAL, apply_changes
-from personalization_pipelines.content.import_events import import_events
-from personalization_pipelines.content.import_history import import_history
-from personalization_pipelines.content.items import import_items
-from personalization_pipelines.content.journal import Journal
-from personalization_pipelines.content.queue import TRANSFER_ITEMS, enqueue, pending
-from personalization_pipelines.content.transfers import (
+from personalization_pipelines.content import journal
+from personalization_pipelines.content.catalogue import changes
+from personalization_pipelines.content.catalogue.changes import JOURNAL, apply_changes
+from personalization_pipelines.content.catalogue.items import import_items
+from personalization_pipelines.content.catalogue.transfers import (
     CIRCLE,
     MAX_STEPS,
     TOO_LONG,
@@ -30,12 +26,17 @@ from personalization_pipelines.content.transfers import (
     transfers,
     transfers_file,
 )
-from personalization_pipelines.content.versions import VersionedTable
-from personalization_pipelines.content.xml_transfers import Item, Transfer
+from personalization_pipelines.content.catalogue.versions import VersionedTable
+from personalization_pipelines.content.change_queue import TRANSFER_ITEMS, enqueue, pending
+from personalization_pipelines.content.files.import_events import import_events
+from personalization_pipelines.content.import_history import import_history
+from personalization_pipelines.content.journal import Journal
+from personalization_pipelines.content.xml.xml_transfers import Item, Transfer
 from personalization_pipelines.features.building import run_feature
 from personalization_pipelines.features.sql_models import load_feature
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 from tests.conftest import make_website
 from tests.content.cms import Cms, answer, listed
 from tests.content.cms import document as export

@@ -14,14 +14,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from personalization_pipelines.content.attributes import MAX_ATTRIBUTES
-from personalization_pipelines.content.attributes import MAX_TEXT as MAX_TEXT_OF_FILES
-from personalization_pipelines.content.strict_xml import MAX_TEXT, MAX_TOKEN
-from personalization_pipelines.content.write_xml import write_xml_items
-from personalization_pipelines.content.xml_grammar import MAX_KEYS, XmlItem
-from personalization_pipelines.content.xml_items import check_xml_items, read_xml_items
-from personalization_pipelines.content.xml_schema import items_schema
-from personalization_pipelines.errors import ImportRefused
+from personalization_pipelines.content.files.attributes import MAX_ATTRIBUTES
+from personalization_pipelines.content.files.attributes import MAX_TEXT as MAX_TEXT_OF_FILES
+from personalization_pipelines.content.xml.strict_xml import MAX_TEXT, MAX_TOKEN
+from personalization_pipelines.content.xml.write_xml import write_xml_items
+from personalization_pipelines.content.xml.xml_grammar import MAX_KEYS, XmlItem
+from personalization_pipelines.content.xml.xml_items import check_xml_items, read_xml_items
+from personalization_pipelines.content.xml.xml_schema import items_schema
+from personalization_pipelines.foundation.errors import ImportRefused
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.content.xml_transfers import MAX_DOCUMENT, Item, Transfer, read_xml_transfers
-from personalization_pipelines.errors import ImportRefused
+from personalization_pipelines.content.xml.xml_transfers import MAX_DOCUMENT, Item, Transfer, read_xml_transfers
+from personalization_pipelines.foundation.errors import ImportRefused
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 

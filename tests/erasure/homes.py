@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 
 from personalization_pipelines.erasure.tombstones import bury
 from personalization_pipelines.events.event import Event, encode
-from personalization_pipelines.events.follower import Follower
-from personalization_pipelines.events.live_store import LiveStore
-from personalization_pipelines.events.log import SegmentLog
-from personalization_pipelines.home import Home
-from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.events.live.follower import Follower
+from personalization_pipelines.events.live.live_store import LiveStore
+from personalization_pipelines.events.log.event_log import SegmentLog
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.identifiers import pseudonym
 from tests.e2e import shop
 
 MAIL = "red-three@canary.example"

@@ -7,16 +7,16 @@ import sqlite3
 
 import pytest
 
-from personalization_pipelines.build import Build
 from personalization_pipelines.content.import_history import import_history
 from personalization_pipelines.erasure.receipts import PLACES, receipts
-from personalization_pipelines.errors import PermanentError
-from personalization_pipelines.events.lake import ingest
-from personalization_pipelines.events.live import LiveReader
+from personalization_pipelines.events.lake.event_lake import ingest
+from personalization_pipelines.events.live.live_history import LiveReader
 from personalization_pipelines.features.sql_models import load_feature
-from personalization_pipelines.home import Home
-from personalization_pipelines.scenarios.publication import listing, rollback
+from personalization_pipelines.foundation.errors import PermanentError
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.publications.write.publishing import listing, rollback
 from personalization_pipelines.website.load import load_website
+from personalization_pipelines.website.one_build import Build
 from tests.e2e import shop
 from tests.erasure.homes import MAIL, USER, day_before, follow, make_home, told_by, traces, visitor, write
 

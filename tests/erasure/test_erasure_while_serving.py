@@ -10,9 +10,9 @@ import requests
 
 from personalization_pipelines.content.import_history import import_history
 from personalization_pipelines.erasure.receipts import LIVE, LOG, PLACES, Receipt, receipts
-from personalization_pipelines.errors import LiveStoreUnavailable
-from personalization_pipelines.events.live import LiveReader
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.live.live_history import LiveReader
+from personalization_pipelines.foundation.errors import LiveStoreUnavailable
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website.load import load_website
 from tests.e2e import shop
 from tests.erasure.homes import USER, make_home, traces, visitor

@@ -12,19 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalization_pipelines.content.imports import import_users
-from personalization_pipelines.content.users import users_file
+from personalization_pipelines.content.users.user_tables import import_users, users_file
 from personalization_pipelines.erasure.applying import apply_tombstones
 from personalization_pipelines.erasure.log_cleaning import clean_log
 from personalization_pipelines.erasure.receipts import EVENTS, LIVE, LOG, REBUILDS, STORED, USERS, receipts
 from personalization_pipelines.erasure.tombstones import BLANK, Forgotten, Tombstone, tombstones
 from personalization_pipelines.events.event import Event, encode
-from personalization_pipelines.events.lake import append_import, event_files, ingest, quarantine_files
-from personalization_pipelines.events.live import LiveReader
-from personalization_pipelines.events.log import SegmentLog
-from personalization_pipelines.events.segments import read_everything, segments
-from personalization_pipelines.events.tail import Tail
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.lake.event_lake import append_import, event_files, ingest, quarantine_files
+from personalization_pipelines.events.live.live_history import LiveReader
+from personalization_pipelines.events.log.event_log import SegmentLog
+from personalization_pipelines.events.log.segments import read_everything, segments
+from personalization_pipelines.events.log.tail import Tail
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.erasure.homes import bury, follow, traces, visitor, write
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.events.live import LiveReader, LiveStore
+from personalization_pipelines.events.live.live_history import LiveReader, LiveStore
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

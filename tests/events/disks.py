@@ -7,7 +7,7 @@ import os
 import random
 from pathlib import Path
 
-from personalization_pipelines.events.segments import Disk
+from personalization_pipelines.events.log.segments import Disk
 
 SEALED_SUFFIX = ".segment"
 

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from personalization_pipelines.events.event import Event, encode
-from personalization_pipelines.events.follower import Follower
-from personalization_pipelines.events.lake import event_files, quarantine_files
-from personalization_pipelines.events.live import LiveStore
-from personalization_pipelines.events.log import SegmentLog, segments
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.lake.event_lake import event_files, quarantine_files
+from personalization_pipelines.events.live.follower import Follower
+from personalization_pipelines.events.live.live_history import LiveStore
+from personalization_pipelines.events.log.event_log import SegmentLog, segments
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 
 DAY = 86_400_000_000

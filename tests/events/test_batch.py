@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.events.batch import MAX_CONTAINERS, MAX_EVENTS, Batch, judge_batch
 from personalization_pipelines.events.event import Event, decode
-from personalization_pipelines.events.judge import RULES, Call, Refuse, judge
-from personalization_pipelines.events.rules import MAX_ITEMS
-from personalization_pipelines.events.visitors import Visitors, visitor_of
-from personalization_pipelines.identifiers import parse_user_id, pseudonym
+from personalization_pipelines.events.judging.batch import MAX_CONTAINERS, MAX_EVENTS, Batch, judge_batch
+from personalization_pipelines.events.judging.judge import RULES, Call, Refuse, judge
+from personalization_pipelines.events.judging.rules import MAX_ITEMS
+from personalization_pipelines.events.judging.visitors import Visitors, visitor_of
+from personalization_pipelines.foundation.identifiers import parse_user_id, pseudonym
 from tests.conftest import make_website
 
 KEY = b"k" * 32

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.events import batch_usual
-from personalization_pipelines.events.batch import Batch, judge_batch
-from personalization_pipelines.events.batch_usual import MAX_SHAPE_BYTES, UsualEvents, usual_events
 from personalization_pipelines.events.event import decode, encode
-from personalization_pipelines.events.judge import RULES, Call, Refuse, judge
+from personalization_pipelines.events.judging import batch_usual
+from personalization_pipelines.events.judging.batch import Batch, judge_batch
+from personalization_pipelines.events.judging.batch_usual import MAX_SHAPE_BYTES, UsualEvents, usual_events
+from personalization_pipelines.events.judging.judge import RULES, Call, Refuse, judge
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 

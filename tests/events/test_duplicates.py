@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from personalization_pipelines.events.compaction import MAX_SMALL_FILES
-from personalization_pipelines.events.duplicates import _likely, _stored, write_digests
-from personalization_pipelines.events.lake import event_files, ingest
-from personalization_pipelines.events.manifest import Disk, LakeFile, read_manifest
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.lake.compaction import MAX_SMALL_FILES
+from personalization_pipelines.events.lake.duplicates import _likely, _stored, write_digests
+from personalization_pipelines.events.lake.event_lake import event_files, ingest
+from personalization_pipelines.events.lake.lake_manifest import Disk, LakeFile, read_manifest
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.events.lakes import DAY, click, stored, write_log
 from tests.events.test_lake_crashes import Crash, DyingDisk
@@ -119,7 +119,7 @@ def test_random_repetitions_in_any_order_are_stored_once(home: Home, shop: Websi
 def test_a_death_at_any_change_of_the_disk_neither_loses_nor_doubles_an_id(
     home: Home, shop: Website, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("personalization_pipelines.events.compaction.MAX_SMALL_FILES", 2)
+    monkeypatch.setattr("personalization_pipelines.events.lake.compaction.MAX_SMALL_FILES", 2)
     crashes = 0
     for deadly in range(1, 60):
         send(home, *range(deadly * 5, deadly * 5 + 10))  # half of them come again

@@ -12,18 +12,18 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.events.lake import event_files, ingest
-from personalization_pipelines.events.links import Signer, answer_id
-from personalization_pipelines.events.log import SegmentLog
-from personalization_pipelines.events.signature import md5_signature
+from personalization_pipelines.events.judging.links import Signer, answer_id
+from personalization_pipelines.events.judging.signature import md5_signature
+from personalization_pipelines.events.lake.event_lake import event_files, ingest
+from personalization_pipelines.events.log.event_log import SegmentLog
 from personalization_pipelines.features.building import check_feature, run_all
 from personalization_pipelines.features.sql_models import feature_names, load_feature
-from personalization_pipelines.home import Home
-from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.identifiers import pseudonym
 from personalization_pipelines.website import Website
-from serving import problems
-from serving.tracking import tracking_blueprint
+from personalization_pipelines.website.one_build import Build
+from serving.http import problems
+from serving.tracking.tracking_views import tracking_blueprint
 from tests.benchmarks.tracking_server import OneWebsite
 from tests.conftest import make_website
 

@@ -15,13 +15,13 @@ from datetime import timedelta
 
 import pytest
 
-from personalization_pipelines.errors import LiveStoreUnavailable
 from personalization_pipelines.events.event import Event, encode
-from personalization_pipelines.events.follower import FOREVER, Follower, follow, retention_of_websites
-from personalization_pipelines.events.live import LiveReader, LiveStore
-from personalization_pipelines.events.log import SegmentLog, repair, segments
-from personalization_pipelines.events.repeats import RecentIds
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.live.follower import FOREVER, Follower, follow, retention_of_websites
+from personalization_pipelines.events.live.live_history import LiveReader, LiveStore
+from personalization_pipelines.events.live.repeats import RecentIds
+from personalization_pipelines.events.log.event_log import SegmentLog, repair, segments
+from personalization_pipelines.foundation.errors import LiveStoreUnavailable
+from personalization_pipelines.foundation.home import Home
 from tests.postgres import PostgresServer
 
 DAY = 86_400_000_000
@@ -195,7 +195,7 @@ def test_retention_comes_from_the_websites_files_and_a_broken_file_keeps_everyth
 
 def test_the_follower_starts_without_the_heavy_libraries() -> None:
     program = (
-        "import sys; import personalization_pipelines.events.follower;"
+        "import sys; import personalization_pipelines.events.live.follower;"
         "print([m for m in 'dagster pandas pyarrow duckdb numpy psycopg2 pydantic'.split() if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -241,7 +241,7 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> None:
 def process(home: Home, end: signal.Signals = signal.SIGTERM) -> Iterator[subprocess.Popen[bytes]]:
     """A follower as a process of its own, as `serve` runs it."""
     environment = {**os.environ, "PERSONALIZATION_HOME": str(home.root), "PERSONALIZATION_DATABASE": home.database}
-    command = [sys.executable, "-m", "personalization_pipelines.events.follower"]
+    command = [sys.executable, "-m", "personalization_pipelines.events.live.follower"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as started:
         try:
             yield started

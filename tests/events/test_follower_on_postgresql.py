@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from personalization_pipelines.events import live_tables
-from personalization_pipelines.events.live import LiveReader
-from personalization_pipelines.events.live_url import parse_live_url
-from personalization_pipelines.events.log import SegmentLog
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.live import live_tables
+from personalization_pipelines.events.live.live_history import LiveReader
+from personalization_pipelines.events.live.live_url import parse_live_url
+from personalization_pipelines.events.log.event_log import SegmentLog
+from personalization_pipelines.foundation.home import Home
 from tests.events.test_follower import apply_all, click, items, thread, wait_for
 from tests.postgres import PostgresServer
 

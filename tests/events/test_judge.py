@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalization_pipelines.currency import FRACTION_DIGITS
 from personalization_pipelines.events.event import Event
-from personalization_pipelines.events.judge import (
+from personalization_pipelines.events.judging.judge import (
     RULES,
     Accept,
     Call,
@@ -20,8 +19,9 @@ from personalization_pipelines.events.judge import (
     Refuse,
     judge,
 )
-from personalization_pipelines.events.rules import MAX_ITEMS
-from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.events.judging.rules import MAX_ITEMS
+from personalization_pipelines.foundation.currency import FRACTION_DIGITS
+from personalization_pipelines.foundation.identifiers import pseudonym
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 

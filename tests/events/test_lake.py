@@ -11,19 +11,19 @@ from datetime import UTC, datetime, timedelta
 import pyarrow.parquet as pq
 import pytest
 
-from personalization_pipelines.errors import Busy
-from personalization_pipelines.events import manifest as manifests
 from personalization_pipelines.events.event import Event, encode
-from personalization_pipelines.events.lake import (
+from personalization_pipelines.events.lake import lake_manifest as manifests
+from personalization_pipelines.events.lake.event_lake import (
     append_import,
     event_files,
     ingest,
     lake_fingerprint,
     remove_ingested_segments,
 )
-from personalization_pipelines.events.log import SegmentLog, repair, segments
-from personalization_pipelines.events.schema import EVENT_SCHEMA
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.lake.event_schema import EVENT_SCHEMA
+from personalization_pipelines.events.log.event_log import SegmentLog, repair, segments
+from personalization_pipelines.foundation.errors import Busy
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.events.lakes import (

@@ -14,13 +14,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from personalization_pipelines.events import manifest as manifests
-from personalization_pipelines.events.lake import (
+from personalization_pipelines.events.lake import lake_manifest as manifests
+from personalization_pipelines.events.lake.event_lake import (
     append_import,
     ingest,
 )
-from personalization_pipelines.events.log import SegmentLog
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.log.event_log import SegmentLog
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.events.lakes import (
     DAY,
@@ -37,8 +37,8 @@ KILLED = """
 import os, sys
 from pathlib import Path
 import pandas  # pyarrow imports it for its first array: not in every child again
-from personalization_pipelines.events.lake import ingest
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.lake.event_lake import ingest
+from personalization_pipelines.foundation.home import Home
 from tests.conftest import make_website
 home, website = Home(Path(sys.argv[1])), make_website()
 for _ in sys.stdin:

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from personalization_pipelines.errors import ImportRefused
-from personalization_pipelines.events.lake import (
+from personalization_pipelines.events.lake.event_lake import (
     append_import,
     event_files,
     imports,
 )
-from personalization_pipelines.events.schema import EVENT_SCHEMA
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.lake.event_schema import EVENT_SCHEMA
+from personalization_pipelines.foundation.errors import ImportRefused
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.events.lakes import (
     purchases,

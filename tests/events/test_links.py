@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from personalization_pipelines.events.event import Event
-from personalization_pipelines.events.judge import Accept, Call, judge
-from personalization_pipelines.events.links import LIFETIME, Signer, answer_id
-from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.events.judging.judge import Accept, Call, judge
+from personalization_pipelines.events.judging.links import LIFETIME, Signer, answer_id
+from personalization_pipelines.foundation.identifiers import pseudonym
 from tests.conftest import make_website
 
 KEY = b"k" * 32

@@ -13,13 +13,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from personalization_pipelines.errors import ConfigurationError, LiveStoreUnavailable
-from personalization_pipelines.events import live_store
 from personalization_pipelines.events.event import Event
-from personalization_pipelines.events.live import LiveEvent, LiveReader, LiveStore
-from personalization_pipelines.events.live_url import parse_live_url
-from personalization_pipelines.events.tail import Position
-from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.events.live import live_store
+from personalization_pipelines.events.live.live_history import LiveEvent, LiveReader, LiveStore
+from personalization_pipelines.events.live.live_url import parse_live_url
+from personalization_pipelines.events.log.tail import Position
+from personalization_pipelines.foundation.errors import ConfigurationError, LiveStoreUnavailable
+from personalization_pipelines.foundation.identifiers import pseudonym
 from tests.postgres import PostgresServer
 
 NOW = time.time_ns() // 1000
@@ -329,7 +329,7 @@ def test_another_database_is_refused_with_what_was_expected(text: str) -> None:
 
 def test_the_reader_imports_nothing_heavy_and_no_driver_it_does_not_need() -> None:
     program = (
-        "import sys; import personalization_pipelines.events.live as live; live.LiveReader('sqlite:////tmp/none.db');"
+        "import sys; import personalization_pipelines.events.live.live_history as live; live.LiveReader('sqlite:////tmp/none.db');"
         "print([m for m in ('dagster pandas scipy implicit great_expectations pyarrow duckdb numpy psycopg2').split() "
         "if m in sys.modules])"
     )

@@ -7,11 +7,11 @@ import time
 import pytest
 import sqlalchemy as sa
 
-from personalization_pipelines.events import live_tables
 from personalization_pipelines.events.event import Event
-from personalization_pipelines.events.live import LiveReader, LiveStore
-from personalization_pipelines.events.live_busy import TRIMMED_AFTER
-from personalization_pipelines.events.live_url import parse_live_url
+from personalization_pipelines.events.live import live_tables
+from personalization_pipelines.events.live.live_busy import TRIMMED_AFTER
+from personalization_pipelines.events.live.live_history import LiveReader, LiveStore
+from personalization_pipelines.events.live.live_url import parse_live_url
 
 NOW = time.time_ns() // 1000
 DAY = 86_400_000_000

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.errors import CorruptData, LiveStoreUnavailable
 from personalization_pipelines.events.event import Event, encode
-from personalization_pipelines.events.live import LiveReader, LiveStore
-from personalization_pipelines.events.live_store import discard
-from personalization_pipelines.events.log import SegmentLog
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.live.live_history import LiveReader, LiveStore
+from personalization_pipelines.events.live.live_store import discard
+from personalization_pipelines.events.log.event_log import SegmentLog
+from personalization_pipelines.foundation.errors import CorruptData, LiveStoreUnavailable
+from personalization_pipelines.foundation.home import Home
 
 VISITORS = 400
 NOW = time.time_ns() // 1000
@@ -164,7 +164,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
 def following(home: Home) -> Iterator[None]:
     """A follower as a process of its own, which writes to `follower.log`."""
     environment = {**os.environ, "PERSONALIZATION_HOME": str(home.root), "PERSONALIZATION_DATABASE": ""}
-    command = [sys.executable, "-m", "personalization_pipelines.events.follower"]
+    command = [sys.executable, "-m", "personalization_pipelines.events.live.follower"]
     with (
         (home.root / "follower.log").open("ab") as output,
         subprocess.Popen(command, env=environment, stderr=output) as started,

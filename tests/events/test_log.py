@@ -12,9 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.errors import LogUnavailable
-from personalization_pipelines.events.log import Disk, SegmentLog, read_everything, read_records, repair, segments
-from personalization_pipelines.events.segments import MAX_RECORD_BYTES, Damage, end_of, find_damage, frame
+from personalization_pipelines.events.log.event_log import (
+    Disk,
+    SegmentLog,
+    read_everything,
+    read_records,
+    repair,
+    segments,
+)
+from personalization_pipelines.events.log.segments import MAX_RECORD_BYTES, Damage, end_of, find_damage, frame
+from personalization_pipelines.foundation.errors import LogUnavailable
 from tests.events.disks import FailingDisk, LosingDisk, PowerLoss
 
 SMALL = [b'{"event":"click","item":"%d"}' % number for number in range(5)]

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personalization_pipelines.events.event import Event
-from personalization_pipelines.events.live import LiveReader
-from personalization_pipelines.events.live_login_tables import NEWEST_MOVED, logins
-from personalization_pipelines.events.live_store import LiveStore
-from personalization_pipelines.events.live_tables import visitor_events
-from personalization_pipelines.events.logins import DAY_MICROSECONDS, MAX_HOPS, MAX_SOURCES
+from personalization_pipelines.events.live.live_history import LiveReader
+from personalization_pipelines.events.live.live_login_tables import NEWEST_MOVED, logins
+from personalization_pipelines.events.live.live_store import LiveStore
+from personalization_pipelines.events.live.live_tables import visitor_events
+from personalization_pipelines.events.live.logins import DAY_MICROSECONDS, MAX_HOPS, MAX_SOURCES
 from tests.features.engines import duckdb_engine
 from tests.features.tables import events_table
 from tests.features.test_conformance import load

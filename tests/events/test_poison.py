@@ -12,16 +12,16 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.errors import LiveStoreUnavailable
-from personalization_pipelines.events import live_tables
-from personalization_pipelines.events.bounds import find_fault
-from personalization_pipelines.events.columns import Columns
 from personalization_pipelines.events.event import Event, decode, encode
-from personalization_pipelines.events.follower import Follower
-from personalization_pipelines.events.lake import ingest
-from personalization_pipelines.events.live import LiveReader, LiveStore
-from personalization_pipelines.events.live_url import parse_live_url
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.judging.bounds import find_fault
+from personalization_pipelines.events.lake.event_lake import ingest
+from personalization_pipelines.events.lake.record_columns import Columns
+from personalization_pipelines.events.live import live_tables
+from personalization_pipelines.events.live.follower import Follower
+from personalization_pipelines.events.live.live_history import LiveReader, LiveStore
+from personalization_pipelines.events.live.live_url import parse_live_url
+from personalization_pipelines.foundation.errors import LiveStoreUnavailable
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.events.lakes import MONDAY, click, quarantined, stored, write_log

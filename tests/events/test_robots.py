@@ -7,9 +7,9 @@ import time
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 from msgspec.structs import replace
 
-from personalization_pipelines.events import robots
 from personalization_pipelines.events.event import Event
-from personalization_pipelines.events.robots import LONGEST, NOT_ROBOTS, REMEMBERED, is_robot, mark_robots
+from personalization_pipelines.events.judging import robots
+from personalization_pipelines.events.judging.robots import LONGEST, NOT_ROBOTS, REMEMBERED, is_robot, mark_robots
 
 DEFAULT = ("default",)
 CHROME = (

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from personalization_pipelines.errors import InvalidIdentifier
 from personalization_pipelines.events.event import Event, encode
-from personalization_pipelines.events.judge import Accept, Call, Decision, Refuse, judge
-from personalization_pipelines.events.lake import ingest
-from personalization_pipelines.events.signature import hmac_signature, md5_signature, override_time
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.judging.judge import Accept, Call, Decision, Refuse, judge
+from personalization_pipelines.events.judging.signature import hmac_signature, md5_signature, override_time
+from personalization_pipelines.events.lake.event_lake import ingest
+from personalization_pipelines.foundation.errors import InvalidIdentifier
+from personalization_pipelines.foundation.home import Home
 from tests.conftest import make_website
 from tests.events.lakes import write_log
 

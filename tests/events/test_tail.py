@@ -8,8 +8,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.events.segments import frame, segment_path
-from personalization_pipelines.events.tail import Position, Tail
+from personalization_pipelines.events.log.segments import frame, segment_path
+from personalization_pipelines.events.log.tail import Position, Tail
 
 A, B = "a" * 16, "b" * 16
 

@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from personalization_pipelines.scenarios.disk import Disk
+from personalization_pipelines.publications.format.disk import Disk
 
 
 class FailingDisk(Disk):

@@ -6,11 +6,11 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.home import Home
-from personalization_pipelines.scenarios.publication import PublicationReport, listing, publish
-from personalization_pipelines.scenarios.published import Publication
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.publications.read.published import Publication
+from personalization_pipelines.publications.write.publishing import PublicationReport, listing, publish
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 from tests.conftest import make_website
 from tests.scenarios.built import write_features, write_model
 from tests.scenarios.publishing import Item, neighbours, ranking, visitor

@@ -20,9 +20,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from personalization_pipelines.events.event import decode
-from personalization_pipelines.events.lake import event_files, ingest
-from personalization_pipelines.events.log import Damage, read_everything, repair, segments
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.lake.event_lake import event_files, ingest
+from personalization_pipelines.events.log.event_log import Damage, read_everything, repair, segments
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website.load import load_websites
 
 WEBSITE = """\
@@ -121,7 +121,7 @@ class Server:
         found: list[int] = []
 
         def look() -> bool:
-            found[:] = [child for child in self._children() if b"events.follower" in _command_line(child)]
+            found[:] = [child for child in self._children() if b"live.follower" in _command_line(child)]
             return bool(found)
 
         wait_for(look, 20)

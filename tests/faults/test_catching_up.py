@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from personalization_pipelines.events import live_tables
 from personalization_pipelines.events.event import Event, decode
-from personalization_pipelines.events.live_url import parse_live_url
-from personalization_pipelines.events.log import read_records, segments
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.live import live_tables
+from personalization_pipelines.events.live.live_url import parse_live_url
+from personalization_pipelines.events.log.event_log import read_records, segments
+from personalization_pipelines.foundation.home import Home
 from tests.serving.backlog import seconds_to_catch_up, write_backlog
 
 pytestmark = pytest.mark.fault

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.errors import LiveStoreUnavailable
 from personalization_pipelines.events.event import Event, encode
-from personalization_pipelines.events.live import LiveReader
-from personalization_pipelines.events.log import SegmentLog, segments
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.live.live_history import LiveReader
+from personalization_pipelines.events.log.event_log import SegmentLog, segments
+from personalization_pipelines.foundation.errors import LiveStoreUnavailable
+from personalization_pipelines.foundation.home import Home
 from tests.faults.clock import Clock
 from tests.faults.server import Clients, Server, count, wait_for
 from tests.serving.live_site import RARE, Worker, publish_again, publish_site, workers_of
@@ -125,7 +125,7 @@ def viewers_across_jumps(worker: Worker, clock: Clock, item: str) -> int:
 ROTATE = """
 import json, sys, time
 from pathlib import Path
-from personalization_pipelines.events.log import SegmentLog
+from personalization_pipelines.events.log.event_log import SegmentLog
 log = SegmentLog(Path(sys.argv[1]), max_seconds=0.5)
 until, number, slowest = time.monotonic() + float(sys.argv[2]), 0, 0.0
 while time.monotonic() < until:
@@ -194,7 +194,7 @@ def items(reader: LiveReader) -> list[int]:
 def following(home: Home, clock: Clock) -> Iterator[None]:
     """A follower whose clock can be moved."""
     environment = {**os.environ, **clock.environment, "PERSONALIZATION_HOME": str(home.root)}
-    command = [sys.executable, "-m", "personalization_pipelines.events.follower"]
+    command = [sys.executable, "-m", "personalization_pipelines.events.live.follower"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as started:
         try:
             yield
@@ -205,8 +205,8 @@ def following(home: Home, clock: Clock) -> Iterator[None]:
 INGEST = """
 import os, sys
 from pathlib import Path
-from personalization_pipelines.events.lake import ingest
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.lake.event_lake import ingest
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website.load import load_websites
 home = Home(Path(sys.argv[1]))
 report = ingest(home, load_websites(home)[0]["shop"])

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.events.log import (
+from personalization_pipelines.events.log.event_log import (
     Damage,
     Disk,
     SegmentLog,
@@ -26,7 +26,7 @@ from personalization_pipelines.events.log import (
     repair,
     segments,
 )
-from personalization_pipelines.events.segments import HEADER
+from personalization_pipelines.events.log.segments import HEADER
 from tests.faults.server import Clients, Count, Server, count, make_home, wait_for
 
 pytestmark = pytest.mark.fault

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from personalization_pipelines.content.catalogue.items import catalogue
+from personalization_pipelines.content.change_queue import pending
 from personalization_pipelines.content.import_history import import_history
-from personalization_pipelines.content.items import catalogue
-from personalization_pipelines.content.queue import pending
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.content.cms import Cms, document, listed
@@ -34,8 +34,8 @@ CREDENTIALS = {"login": LOGIN.login, "password": LOGIN.password}
 APPLY = """
 import sys
 from pathlib import Path
-from personalization_pipelines.content.changes import apply_changes
-from personalization_pipelines.home import Home
+from personalization_pipelines.content.catalogue.changes import apply_changes
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website.load import load_website
 print("begun", flush=True)
 apply_changes(Home(Path(sys.argv[1])), load_website(Path(sys.argv[1]) / "websites" / "shop.yaml"))

@@ -23,9 +23,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from personalization_pipelines.events import live_tables
-from personalization_pipelines.events.live_url import parse_live_url
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.live import live_tables
+from personalization_pipelines.events.live.live_url import parse_live_url
+from personalization_pipelines.foundation.home import Home
 from tests.faults.server import Clients, Count, Server, count, wait_for
 from tests.postgres import PostgresServer
 from tests.serving.live_site import RARE, publish_site

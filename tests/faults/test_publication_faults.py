@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.errors import CorruptData, PersonalizationError, TransientError
-from personalization_pipelines.home import Home
-from personalization_pipelines.scenarios.manifest import read_current
-from personalization_pipelines.scenarios.publication import current, listing, publish, rollback, verify
-from personalization_pipelines.scenarios.published import Publication
+from personalization_pipelines.foundation.errors import CorruptData, PersonalizationError, TransientError
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.publications.format.publication_manifest import read_current
+from personalization_pipelines.publications.read.published import Publication
+from personalization_pipelines.publications.write.publishing import current, listing, publish, rollback, verify
 from tests.faults.disks import FailingDisk, PowerCut, UnpluggedDisk
 from tests.faults.publisher import build_of, numbers_in, publish_next, website
 

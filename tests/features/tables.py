@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from personalization_pipelines.content.items import ITEM_SCHEMA
-from personalization_pipelines.events.schema import EVENT_SCHEMA
+from personalization_pipelines.content.catalogue.items import ITEM_SCHEMA
+from personalization_pipelines.events.lake.event_schema import EVENT_SCHEMA
 from personalization_pipelines.features.engine import Inputs
 
 NOON = datetime(2026, 3, 1, 12)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from personalization_pipelines.checks import CheckReport, CheckRow
 from personalization_pipelines.features.checked import remember, remembered
+from personalization_pipelines.quality.findings import CheckReport, CheckRow
 
 GOOD = CheckReport("table", (CheckRow("ExpectColumnValuesToNotBeNull", "item", True, 0),), "3 rows")
 BAD = CheckReport("table", (CheckRow("ExpectColumnValuesToNotBeNull", "item", False, 2, ("x",)),))

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.errors import ConfigurationError
-from personalization_pipelines.features.contracts import DUCKDB_TYPES, load_contracts
 from personalization_pipelines.features.engine import Inputs, open_engine
 from personalization_pipelines.features.sql_models import feature_names, feature_sql, load_models
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.errors import ConfigurationError
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.quality.contracts import DUCKDB_TYPES, load_contracts
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 
 TABLE = """
 things:

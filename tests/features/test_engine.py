@@ -14,14 +14,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.errors import ConfigurationError
 from personalization_pipelines.features.building import run_all
 from personalization_pipelines.features.engine import MEMORY_VARIABLE, SOURCES, Engine, Inputs, open_engine
 from personalization_pipelines.features.sql_models import feature_names, feature_path
 from personalization_pipelines.features.utc_days import utc_days
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.errors import ConfigurationError
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 from tests.features.tables import events_table, items_table, random_events, write_lake
 
 AS_OF = datetime(2026, 4, 1, tzinfo=UTC)

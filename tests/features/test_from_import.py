@@ -6,14 +6,14 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.content.import_events import import_events
-from personalization_pipelines.content.items import import_items
-from personalization_pipelines.content.users import import_users
+from personalization_pipelines.content.catalogue.items import import_items
+from personalization_pipelines.content.files.import_events import import_events
+from personalization_pipelines.content.users.user_tables import import_users
 from personalization_pipelines.features.building import check_feature, run_all, run_feature
 from personalization_pipelines.features.sql_models import feature_names, feature_path, load_feature
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 
 ITEMS = """item_type,item_id,price,currency,category,title
 1,7,19.99,EUR,/Garden/Tools/Spades,Spade

@@ -15,23 +15,23 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.features import building, patching
 from personalization_pipelines.features.building import check_feature, run_all, run_feature
-from personalization_pipelines.features.contracts import load_contracts
 from personalization_pipelines.features.sql_models import feature_names, feature_path, load_feature
 from personalization_pipelines.features.stored import StoredTable
-from personalization_pipelines.home import Home
-from personalization_pipelines.models.read_features import read_training_data
-from personalization_pipelines.scenarios import item_table
-from personalization_pipelines.scenarios.feature_tables import feature_fingerprints
-from personalization_pipelines.scenarios.item_table import read_items
-from personalization_pipelines.scenarios.manifest import read_manifest
-from personalization_pipelines.scenarios.publication import publish
-from personalization_pipelines.scenarios.published import Publication
-from personalization_pipelines.timespans import parse_schedule
+from personalization_pipelines.foundation.errors import CorruptData
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.timespans import parse_schedule
+from personalization_pipelines.models.matrices.read_features import read_training_data
+from personalization_pipelines.publications.format.publication_manifest import read_manifest
+from personalization_pipelines.publications.read.published import Publication
+from personalization_pipelines.publications.write import item_table
+from personalization_pipelines.publications.write.feature_tables import feature_fingerprints
+from personalization_pipelines.publications.write.item_table import read_items
+from personalization_pipelines.publications.write.publishing import publish
+from personalization_pipelines.quality.contracts import load_contracts
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 from tests.conftest import make_website
 from tests.content.test_catalogue_changes import DAY, MONDAY, STEPS, delete, kept, new_home, send, step
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.features.contracts import SQL_FOLDER
 from personalization_pipelines.features.sql_linter import lint, lint_files, main
+from personalization_pipelines.quality.contracts import SQL_FOLDER
 
 HERE = Path("some.sql")
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.errors import Busy, ConfigurationError, CorruptData
 from personalization_pipelines.features import building
 from personalization_pipelines.features.building import run_all
 from personalization_pipelines.features.engine import SOURCES, Inputs
@@ -21,8 +19,10 @@ from personalization_pipelines.features.sql_models import (
     load_feature,
     load_models,
 )
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.errors import Busy, ConfigurationError, CorruptData
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 from tests.features.tables import NOON, events_table, items_table, write_lake
 
 AS_OF = datetime(2026, 4, 1, tzinfo=UTC)
@@ -184,7 +184,7 @@ def test_reports_count_rows_and_show_the_first_ones(build: Build, lake: Inputs) 
 def test_a_preview_shows_neither_users_nor_what_they_said(build: Build, lake: Inputs, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
-    from personalization_pipelines.content.users import USER_SCHEMA
+    from personalization_pipelines.content.users.user_tables import USER_SCHEMA
     from tests.features.tables import table
 
     pq.write_table(table(USER_SCHEMA, {"attributes": "{}"}, [{"visitor": "ann"}]), tmp_path / "users.parquet")

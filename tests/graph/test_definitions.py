@@ -10,7 +10,7 @@ import pytest
 
 from personalization_pipelines import definitions as code_location
 from personalization_pipelines.features.sql_models import feature_names
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website.example import example_text
 from tests.conftest import make_website
 

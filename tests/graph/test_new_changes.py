@@ -9,12 +9,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from personalization_pipelines.content.queue import Change, enqueue, pending
-from personalization_pipelines.content.tries import Tried, read_tries
+from personalization_pipelines.content.change_queue import Change, enqueue, pending
+from personalization_pipelines.content.exports.tries import Tried, read_tries
 from personalization_pipelines.definitions import complete, website_definitions
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.graph.new_changes import Asked, ask, due_changes
 from personalization_pipelines.graph.parts import installation
-from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.content.cms import Cms, answer, document, listed

@@ -15,14 +15,14 @@ import fsspec
 import pyarrow.parquet as pq
 import pytest
 
+from personalization_pipelines.commands.refresh import refresh
+from personalization_pipelines.content.catalogue.items import catalogue_file
+from personalization_pipelines.content.files.read_files import expand_files
 from personalization_pipelines.content.import_history import import_history
-from personalization_pipelines.content.items import catalogue_file
-from personalization_pipelines.content.read_files import expand_files
 from personalization_pipelines.definitions import complete, website_definitions
-from personalization_pipelines.errors import ConfigurationError, ImportRefused
+from personalization_pipelines.foundation.errors import ConfigurationError, ImportRefused
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.graph.parts import installation
-from personalization_pipelines.home import Home
-from personalization_pipelines.refresh import refresh
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.load import load_website
 from tests.conftest import make_website

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from personalization_pipelines.content.imports import import_events
+from personalization_pipelines.commands.refresh import refresh
+from personalization_pipelines.content.files.import_events import import_events
 from personalization_pipelines.events.event import Event, encode
-from personalization_pipelines.events.log import SegmentLog
-from personalization_pipelines.home import Home
-from personalization_pipelines.refresh import refresh
-from personalization_pipelines.scenarios.publication import current
+from personalization_pipelines.events.log.event_log import SegmentLog
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.publications.write.publishing import current
 from tests.conftest import make_website
 from tests.content.files import write
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.fingerprint import fingerprint
+from personalization_pipelines.foundation.fingerprint import fingerprint
+from personalization_pipelines.website.one_build import Build
 
 Did = tuple[str, str, str, date]
 """(event, visitor, item, day)"""

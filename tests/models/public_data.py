@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from personalization_pipelines.models.base import ItemIndex
-from personalization_pipelines.models.evaluation import Questions, ask
-from personalization_pipelines.models.training_data import (
+from personalization_pipelines.models.evaluation.offline_evaluation import Questions, ask
+from personalization_pipelines.models.forms.learned import ItemIndex
+from personalization_pipelines.models.matrices.training_data import (
     DAY_MICROSECONDS,
     EVENT_NAMES,
     FIRST,
@@ -20,7 +20,7 @@ from personalization_pipelines.models.training_data import (
     Interactions,
     TrainingData,
 )
-from personalization_pipelines.models.user_items import UserItems, user_items
+from personalization_pipelines.models.matrices.user_items import UserItems, user_items
 from personalization_pipelines.website.values import DEFAULT_WEIGHTS
 from tests.conftest import SHARED_DATA
 

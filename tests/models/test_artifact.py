@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from personalization_pipelines.errors import CorruptData
+from personalization_pipelines.foundation.errors import CorruptData
 from personalization_pipelines.models.artifact import (
     KEPT_BUILDS,
     ModelArtifact,
@@ -19,7 +19,7 @@ from personalization_pipelines.models.artifact import (
     read_head,
     save_model,
 )
-from personalization_pipelines.models.base import Lists, Neighbours, Ranking
+from personalization_pipelines.models.forms.learned import Lists, Neighbours, Ranking
 
 
 def artifact(build_id: str = "b1", best: float = 3.0) -> ModelArtifact:

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from personalization_pipelines.models.artifact import ModelArtifact, load_model, save_model
 from personalization_pipelines.models.artifact_check import check_lists, in_order
-from personalization_pipelines.models.base import Learned, Lists, site_key
+from personalization_pipelines.models.forms.learned import Learned, Lists, site_key
+from personalization_pipelines.models.forms.scoring import score_neighbours
+from personalization_pipelines.models.matrices.training_data import FIRST, TrainingData, training_data
 from personalization_pipelines.models.registry import learner
-from personalization_pipelines.models.scoring import score_neighbours
-from personalization_pipelines.models.training_data import FIRST, TrainingData, training_data
 from tests.conftest import make_website
 
 TODAY = 19_000

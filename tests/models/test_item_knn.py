@@ -7,10 +7,10 @@ import pytest
 from implicit.nearest_neighbours import bm25_weight, normalize, tfidf_weight
 from scipy.sparse import csr_matrix
 
-from personalization_pipelines.models import item_knn
-from personalization_pipelines.models.item_knn import weigh
+from personalization_pipelines.models.matrices.training_data import training_data
 from personalization_pipelines.models.registry import learner
-from personalization_pipelines.models.training_data import training_data
+from personalization_pipelines.models.types import item_knn
+from personalization_pipelines.models.types.item_knn import weigh
 from tests.conftest import make_website
 
 

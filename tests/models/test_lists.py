@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from personalization_pipelines.models import lists
-from personalization_pipelines.models.lists import rank_lists
+from personalization_pipelines.models.forms import ranked_lists as lists
+from personalization_pipelines.models.forms.ranked_lists import rank_lists
 
 
 def test_entries_list_by_list_are_ranked_as_shuffled_ones_are() -> None:

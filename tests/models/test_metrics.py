@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from personalization_pipelines.models.metrics import (
+from personalization_pipelines.models.evaluation.ranking_metrics import (
     metric_drop,
     outcomes,
     paired_difference,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from personalization_pipelines.models import neighbours
+from personalization_pipelines.models.matrices import neighbours
+from personalization_pipelines.models.matrices.similarity import llr
+from personalization_pipelines.models.matrices.training_data import TrainingData, training_data
 from personalization_pipelines.models.registry import learner
-from personalization_pipelines.models.similarity import llr
-from personalization_pipelines.models.training_data import TrainingData, training_data
 from tests.conftest import make_website
 
 # Five visitors: bread and butter go together, everybody takes salt, caviar was bought once with bread.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from personalization_pipelines.models.evaluation import evaluate, period_of_test, questions
+from personalization_pipelines.models.evaluation.offline_evaluation import evaluate, period_of_test, questions
 from personalization_pipelines.models.registry import learner
 from tests.conftest import make_website
 from tests.models.public_data import online_retail

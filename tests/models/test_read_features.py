@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.home import Home
-from personalization_pipelines.models import read_features
-from personalization_pipelines.models.evaluation import questions
-from personalization_pipelines.models.latest import Latest
-from personalization_pipelines.models.read_features import read_training_data
-from personalization_pipelines.models.training_data import TrainingData, training_data
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.models.evaluation.offline_evaluation import questions
+from personalization_pipelines.models.matrices import read_features
+from personalization_pipelines.models.matrices.latest import Latest
+from personalization_pipelines.models.matrices.read_features import read_training_data
+from personalization_pipelines.models.matrices.training_data import TrainingData, training_data
+from personalization_pipelines.website.one_build import Build
 from tests.conftest import make_website
 from tests.models.features import Did, write_features
 

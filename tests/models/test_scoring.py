@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.models.base import Neighbours
-from personalization_pipelines.models.lists import rank_lists
-from personalization_pipelines.models.scoring import recency_weights, score_neighbours
+from personalization_pipelines.models.forms.learned import Neighbours
+from personalization_pipelines.models.forms.ranked_lists import rank_lists
+from personalization_pipelines.models.forms.scoring import recency_weights, score_neighbours
 
 ITEMS = 60
 

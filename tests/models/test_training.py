@@ -9,12 +9,12 @@ from random import Random
 
 import pytest
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.errors import ConfigurationError, CorruptData, NotBuiltYet
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.errors import ConfigurationError, CorruptData, NotBuiltYet
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.models.artifact import load_model
-from personalization_pipelines.models.base import site_key
+from personalization_pipelines.models.forms.learned import site_key
 from personalization_pipelines.models.training import metrics_history, quality_drop, train
+from personalization_pipelines.website.one_build import Build
 from tests.conftest import make_website
 from tests.models.features import Did, write_features
 

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from personalization_pipelines.build import Build
 from personalization_pipelines.models.artifact import ModelArtifact, save_model
-from personalization_pipelines.models.base import Neighbours, Ranking
+from personalization_pipelines.models.forms.learned import Neighbours, Ranking
+from personalization_pipelines.website.one_build import Build
 from tests.scenarios.publishing import ALWAYS, Item, visitor
 
 ITEM_SCHEMA = pa.schema(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.website.one_build import Build
 from tests.scenarios.built import (
     at,
 )

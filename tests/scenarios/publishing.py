@@ -11,15 +11,20 @@ from pathlib import Path
 
 import numpy as np
 
-from personalization_pipelines.identifiers import pseudonym
-from personalization_pipelines.models.base import Lists, Neighbours, Ranking
-from personalization_pipelines.scenarios.arrays import Coded, Texts
+from personalization_pipelines.foundation.identifiers import pseudonym
+from personalization_pipelines.models.forms.learned import Lists, Neighbours, Ranking
+from personalization_pipelines.publications.format.arrays import Coded, Texts
+from personalization_pipelines.publications.format.publication_arrays import (
+    Content,
+    item_arrays,
+    model_arrays,
+    visitor_arrays,
+)
+from personalization_pipelines.publications.read.published import EVENTS
+from personalization_pipelines.publications.read.published_items import ALWAYS as ALWAYS
+from personalization_pipelines.publications.read.published_languages import language_arrays
+from personalization_pipelines.publications.write.writing import write_publication
 from personalization_pipelines.scenarios.plan import make_plan
-from personalization_pipelines.scenarios.published import EVENTS
-from personalization_pipelines.scenarios.published_items import ALWAYS as ALWAYS
-from personalization_pipelines.scenarios.published_languages import language_arrays
-from personalization_pipelines.scenarios.tables import Content, item_arrays, model_arrays, visitor_arrays
-from personalization_pipelines.scenarios.writing import write_publication
 from personalization_pipelines.website import Website
 
 AS_OF = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from personalization_pipelines.build import Build
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.one_build import Build
 from tests.conftest import make_website
 from tests.scenarios.built import (
     write_features,

@@ -8,9 +8,9 @@ from hashlib import blake2b
 import numpy as np
 import pytest
 
-from personalization_pipelines.scenarios.arrays import Texts
-from personalization_pipelines.scenarios.blake2b import BLOCK, FEW, ROWS, digests
-from personalization_pipelines.scenarios.published_items import item_key, item_keys
+from personalization_pipelines.publications.format.arrays import Texts
+from personalization_pipelines.publications.format.blake2b import BLOCK, FEW, ROWS, digests
+from personalization_pipelines.publications.read.published_items import item_key, item_keys
 
 
 def slow(prefix: bytes, texts: Sequence[str]) -> list[int]:

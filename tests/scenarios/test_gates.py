@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.errors import QualityGateFailed
-from personalization_pipelines.models.base import Neighbours, Ranking
-from personalization_pipelines.scenarios.gates import (
+from personalization_pipelines.foundation.errors import QualityGateFailed
+from personalization_pipelines.models.forms.learned import Neighbours, Ranking
+from personalization_pipelines.publications.gates import (
     Context,
     Gate,
     check_gates,
@@ -18,7 +18,7 @@ from personalization_pipelines.scenarios.gates import (
     require,
     takes_items,
 )
-from personalization_pipelines.scenarios.published import Publication
+from personalization_pipelines.publications.read.published import Publication
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.scenarios.publishing import AS_OF, Item, content, neighbours, ranking, write
@@ -95,7 +95,7 @@ def test_neighbours_that_only_hear_the_history_do_not_answer_a_context_item(tmp_
 
 
 def test_chunks_give_the_same_answer_as_one_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from personalization_pipelines.scenarios import gates
+    from personalization_pipelines.publications import gates
 
     publication = opened(tmp_path, {"also": ALSO}, "also")
     monkeypatch.setattr(gates, "_CHUNK", 2)

@@ -16,18 +16,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.errors import CorruptData
 from personalization_pipelines.features.stored import Change
 from personalization_pipelines.features.table_columns import sha256
-from personalization_pipelines.scenarios.arrays import Chain
-from personalization_pipelines.scenarios.feature_tables import stored_table
-from personalization_pipelines.scenarios.item_patches import ItemsBefore, patched_items
-from personalization_pipelines.scenarios.item_table import ItemTable, read_items
+from personalization_pipelines.foundation.errors import CorruptData
+from personalization_pipelines.publications.format.arrays import Chain
+from personalization_pipelines.publications.format.publication_arrays import Content, visitor_arrays
+from personalization_pipelines.publications.read.published import Publication
+from personalization_pipelines.publications.read.published_items import ITEMS
+from personalization_pipelines.publications.write.feature_tables import stored_table
+from personalization_pipelines.publications.write.item_patches import ItemsBefore, patched_items
+from personalization_pipelines.publications.write.item_table import ItemTable, read_items
+from personalization_pipelines.publications.write.writing import write_publication
 from personalization_pipelines.scenarios.plan import make_plan
-from personalization_pipelines.scenarios.published import Publication
-from personalization_pipelines.scenarios.published_items import ITEMS
-from personalization_pipelines.scenarios.tables import Content, visitor_arrays
-from personalization_pipelines.scenarios.writing import write_publication
 from tests.conftest import make_website
 from tests.scenarios.built import ITEM_SCHEMA, LANGUAGES_SCHEMA, LEARNED_SCHEMA, write_table
 from tests.scenarios.test_items_read import item
@@ -274,5 +274,5 @@ def test_what_another_version_of_the_program_published_is_not_taken(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = shop.publish(read_items(shop.features, "EUR", NOBODY))
-    monkeypatch.setattr("personalization_pipelines.scenarios.item_patches.__version__", "another")
+    monkeypatch.setattr("personalization_pipelines.publications.write.item_patches.__version__", "another")
     assert ItemsBefore.of(directory) is None

@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.scenarios import item_columns
-from personalization_pipelines.scenarios.item_table import ItemTable, read_items
-from personalization_pipelines.scenarios.published_items import ALWAYS, ITEMS_SCHEMA, item_key
-from personalization_pipelines.scenarios.published_languages import LANGUAGES_SCHEMA as LANGUAGES_ARRAYS
-from personalization_pipelines.scenarios.tables import _stable_order
+from personalization_pipelines.foundation.errors import CorruptData
+from personalization_pipelines.publications.format.publication_arrays import _stable_order
+from personalization_pipelines.publications.read.published_items import ALWAYS, ITEMS_SCHEMA, item_key
+from personalization_pipelines.publications.read.published_languages import LANGUAGES_SCHEMA as LANGUAGES_ARRAYS
+from personalization_pipelines.publications.write import item_columns
+from personalization_pipelines.publications.write.item_table import ItemTable, read_items
 from tests.scenarios.built import ITEM_SCHEMA, LANGUAGES_SCHEMA, LEARNED_SCHEMA, write_table
 
 Row = dict[str, Any]

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.errors import Busy, CorruptData, PermanentError
-from personalization_pipelines.scenarios import kept
-from personalization_pipelines.scenarios.kept import one_publisher
-from personalization_pipelines.scenarios.publication import current, listing, publish, rollback, verify
-from personalization_pipelines.scenarios.published import Publication
+from personalization_pipelines.foundation.errors import Busy, CorruptData, PermanentError
+from personalization_pipelines.publications import kept
+from personalization_pipelines.publications.kept import one_publisher
+from personalization_pipelines.publications.read.published import Publication
+from personalization_pipelines.publications.write.publishing import current, listing, publish, rollback, verify
+from personalization_pipelines.website.one_build import Build
 from tests.scenarios.built import (
     at,
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from personalization_pipelines.errors import ConfigurationError, CorruptData, NotBuiltYet
+from personalization_pipelines.foundation.errors import ConfigurationError, CorruptData, NotBuiltYet
 from personalization_pipelines.scenarios.plan import PlanCategory, make_plan, read_plan
 from personalization_pipelines.website import Website
 from tests.conftest import make_website

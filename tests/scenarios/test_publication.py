@@ -8,13 +8,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from personalization_pipelines.build import Build
-from personalization_pipelines.errors import Busy, CorruptData, PermanentError, QualityGateFailed
-from personalization_pipelines.home import Home
-from personalization_pipelines.scenarios import kept
-from personalization_pipelines.scenarios.manifest import SEAL
-from personalization_pipelines.scenarios.publication import current, listing, publish, verify
-from personalization_pipelines.scenarios.published import EVENTS, Publication
+from personalization_pipelines.foundation.errors import Busy, CorruptData, PermanentError, QualityGateFailed
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.publications import kept
+from personalization_pipelines.publications.format.publication_manifest import SEAL
+from personalization_pipelines.publications.read.published import EVENTS, Publication
+from personalization_pipelines.publications.write.publishing import current, listing, publish, verify
+from personalization_pipelines.website.one_build import Build
 from tests.scenarios.built import (
     HISTORY_SCHEMA,
     LEARNED_SCHEMA,
@@ -52,7 +52,7 @@ def test_histories_lose_unknown_items_and_visitors_left_with_nothing(build: Buil
 def test_histories_are_the_same_however_the_table_is_cut_into_batches(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from personalization_pipelines.scenarios import features_read
+    from personalization_pipelines.publications.write import features_read
 
     digests = set()
     for size in (1, 2, 3, 1000):

@@ -14,13 +14,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.scenarios.arrays import Texts
-from personalization_pipelines.scenarios.manifest import MANIFEST, SEAL, encode_manifest, read_manifest
-from personalization_pipelines.scenarios.published import EVENTS, Publication, verify
-from personalization_pipelines.scenarios.published_items import Items
-from personalization_pipelines.scenarios.published_models import relevance
-from personalization_pipelines.scenarios.tables import Content
+from personalization_pipelines.foundation.errors import CorruptData
+from personalization_pipelines.publications.format.arrays import Texts
+from personalization_pipelines.publications.format.publication_arrays import Content
+from personalization_pipelines.publications.format.publication_manifest import (
+    MANIFEST,
+    SEAL,
+    encode_manifest,
+    read_manifest,
+)
+from personalization_pipelines.publications.read.published import EVENTS, Publication, verify
+from personalization_pipelines.publications.read.published_items import Items
+from personalization_pipelines.publications.read.published_models import relevance
 from personalization_pipelines.website import Website
 from tests.scenarios.publishing import AS_OF, ID, Item, content, neighbours, ranking, visitor, write
 
@@ -142,7 +147,8 @@ def test_writing_twice_gives_the_same_bytes(tmp_path: Path, made: Content) -> No
 def test_reading_needs_no_heavy_library() -> None:
     heavy = ("dagster", "pandas", "scipy", "implicit", "great_expectations", "pyarrow", "duckdb")
     code = (
-        "import sys; import personalization_pipelines.scenarios.published, personalization_pipelines.scenarios.plan; "
+        "import sys; import personalization_pipelines.publications.read.published; "
+        "import personalization_pipelines.scenarios.plan; "
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
@@ -305,7 +311,7 @@ def test_attributes_that_are_no_json_object_are_refused_by_verify(tmp_path: Path
 def test_the_row_whose_attributes_are_no_json_object_is_named(
     tmp_path: Path, made: Content, text: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("personalization_pipelines.scenarios.arrays._AT_ONCE", 2)
+    monkeypatch.setattr("personalization_pipelines.publications.format.arrays._AT_ONCE", 2)
     rows = [b'{"a":["\xc3\xa9"]}', b"", text, b"{}"]
     starts = np.cumsum([0, *map(len, rows)])
     items = {**made.items, "attribute_starts": starts, "attribute_text": np.frombuffer(b"".join(rows), np.uint8)}
@@ -320,7 +326,7 @@ def test_an_item_that_is_there_twice_is_refused_when_written(shop: Website) -> N
 
 
 def test_a_visitor_that_is_no_pseudonym_is_refused_when_written(shop: Website) -> None:
-    from personalization_pipelines.scenarios.tables import visitor_arrays
+    from personalization_pipelines.publications.format.publication_arrays import visitor_arrays
 
     none = np.empty(0, np.int32)
     with pytest.raises(CorruptData, match=r"anna@example\.org"):
@@ -334,7 +340,7 @@ def poked(array: np.ndarray[Any, Any], value: float) -> np.ndarray[Any, Any]:
 
 
 def test_long_arrays_are_checked_at_both_ends_on_opening(monkeypatch: pytest.MonkeyPatch) -> None:
-    from personalization_pipelines.scenarios import arrays
+    from personalization_pipelines.publications.format import arrays
 
     monkeypatch.setattr(arrays, "CHECKED", 10)
     monkeypatch.setattr(arrays, "_END", 2)

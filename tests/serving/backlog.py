@@ -8,13 +8,13 @@ import subprocess
 import sys
 import time
 
-from personalization_pipelines.errors import LiveStoreUnavailable
 from personalization_pipelines.events.event import Event, encode
-from personalization_pipelines.events.live import LiveReader
-from personalization_pipelines.events.log import SegmentLog, segments
-from personalization_pipelines.events.tail import Position
-from personalization_pipelines.home import Home
-from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.events.live.live_history import LiveReader
+from personalization_pipelines.events.log.event_log import SegmentLog, segments
+from personalization_pipelines.events.log.tail import Position
+from personalization_pipelines.foundation.errors import LiveStoreUnavailable
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.identifiers import pseudonym
 
 AT_ONCE = 1000
 SECONDS = 600
@@ -46,7 +46,9 @@ def seconds_to_catch_up(home: Home, patience: float = 600.0) -> float:
     wanted = {segment.writer: Position(segment.number + 1, 0) for segment in segments(home.log)}
     began = time.monotonic()
     follower = subprocess.Popen(
-        [sys.executable, "-m", "personalization_pipelines.events.follower"], env=environment, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "personalization_pipelines.events.live.follower"],
+        env=environment,
+        stderr=subprocess.DEVNULL,
     )
     try:
         while not wanted.items() <= _positions(reader).items():

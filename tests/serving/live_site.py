@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from tests.faults.server import Server, wait_for
 from tests.scenarios.publishing import Item, neighbours, ranking
 from tests.serving import shopfront

@@ -10,8 +10,8 @@ from contextlib import closing
 import pytest
 
 from personalization_pipelines.events.event import Event, decode
-from personalization_pipelines.events.log import Damage, read_everything, segments
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.log.event_log import Damage, read_everything, segments
+from personalization_pipelines.foundation.home import Home
 from tests.faults.server import Server
 from tests.serving.shopfront import Installation, website, write_yaml
 

@@ -17,16 +17,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from personalization_pipelines.events.event import Event
-from personalization_pipelines.events.live import LiveReader, LiveStore
-from personalization_pipelines.events.log import SegmentLog
-from personalization_pipelines.home import Home
-from personalization_pipelines.identifiers import pseudonym
-from personalization_pipelines.models.base import Neighbours, Ranking
-from personalization_pipelines.scenarios.manifest import CURRENT
-from personalization_pipelines.scenarios.writing import write_publication
+from personalization_pipelines.events.live.live_history import LiveReader, LiveStore
+from personalization_pipelines.events.log.event_log import SegmentLog
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.identifiers import pseudonym
+from personalization_pipelines.models.forms.learned import Neighbours, Ranking
+from personalization_pipelines.publications.format.publication_manifest import CURRENT
+from personalization_pipelines.publications.write.writing import write_publication
 from personalization_pipelines.website import Website
 from serving.app import create_app_with
-from serving.metrics import Metrics
+from serving.http.request_metrics import Metrics
 from serving.services import Services
 from serving.websites import Websites
 from tests.scenarios import publishing

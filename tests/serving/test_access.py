@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from personalization_pipelines.home import Home
-from serving.access import MAX_FAILURES, Access
+from personalization_pipelines.foundation.home import Home
+from serving.http.access import MAX_FAILURES, Access
 from tests.serving.shopfront import Installation, website
 
 KEY = "1111-2222-3333-4444-5555"

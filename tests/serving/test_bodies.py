@@ -12,7 +12,7 @@ from io import BytesIO
 import pytest
 from werkzeug.exceptions import ServiceUnavailable
 
-from serving.bodies import AT_ONCE, PLACE_SECONDS, Bodies
+from serving.http.bodies import AT_ONCE, PLACE_SECONDS, Bodies
 from serving.server import THREADS
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from personalization_pipelines.content import xml_items
-from personalization_pipelines.content.queue import pending
-from personalization_pipelines.home import Home
-from serving import content
+from personalization_pipelines.content.change_queue import pending
+from personalization_pipelines.content.xml import xml_items
+from personalization_pipelines.foundation.home import Home
+from serving.content import catalogue_views as content
 from tests.content.test_xml_items import FULL, HOSTILE, document, item
 from tests.serving.shopfront import Installation, website
 

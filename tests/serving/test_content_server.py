@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from personalization_pipelines.content.changes import apply_changes
-from personalization_pipelines.content.queue import pending
-from personalization_pipelines.home import Home
-from serving.content import MAX_BODY_BYTES
+from personalization_pipelines.content.catalogue.changes import apply_changes
+from personalization_pipelines.content.change_queue import pending
+from personalization_pipelines.foundation.home import Home
+from serving.content.catalogue_views import MAX_BODY_BYTES
 from tests.content.test_xml_items import FULL, HOSTILE, document
 from tests.faults.server import Server
 from tests.serving.shopfront import Installation, website, write_yaml

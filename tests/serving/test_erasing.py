@@ -10,9 +10,9 @@ from urllib.parse import quote
 import pytest
 
 from personalization_pipelines.erasure.tombstones import Forgotten, tombstones
-from personalization_pipelines.home import Home
-from personalization_pipelines.identifiers import pseudonym
-from serving.erasing import MAX_USERS
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.identifiers import pseudonym
+from serving.users.erasing_views import MAX_USERS
 from tests.erasure.homes import traces
 from tests.serving.shopfront import Installation, website
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from serving import follower_process
 from serving.follower_process import FollowerProcess
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from personalization_pipelines.home import Home
-from serving.metrics import BUCKETS, Metrics
+from personalization_pipelines.foundation.home import Home
+from serving.http.request_metrics import BUCKETS, Metrics
 from tests.serving.shopfront import Installation, website
 
 

@@ -11,12 +11,12 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from personalization_pipelines.events.batch_body import MAX_EVENTS
-from personalization_pipelines.events.rules import MAX_ITEMS
-from serving.bodies import AT_ONCE
-from serving.raw_request import MAX_URL_BYTES
+from personalization_pipelines.events.judging.batch_body import MAX_EVENTS
+from personalization_pipelines.events.judging.rules import MAX_ITEMS
+from serving.http.bodies import AT_ONCE
+from serving.http.raw_request import MAX_URL_BYTES
 from serving.server import HEADER_SECONDS
-from serving.tracking import MAX_BODY_BYTES
+from serving.tracking.tracking_views import MAX_BODY_BYTES
 from tests.serving.raw_shop import BATCH, CLICK, FORM, JSON, Answer, Shop, assert_problem, received, served, shop
 
 __all__ = ["served", "shop"]

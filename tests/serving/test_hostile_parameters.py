@@ -16,12 +16,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.currency import FRACTION_DIGITS, MAX_MINOR
-from personalization_pipelines.events import rules
-from personalization_pipelines.events.rules import RULES, Reader
-from personalization_pipelines.identifiers import MAX_ITEM_TYPE, MAX_NUMERIC_ITEM, MAX_USER_BYTES, NAME
-from serving.question import HISTORY_CODES, MAX_NUMBER
-from serving.request import CALLBACK, MAX_CONTEXT_ITEMS
+from personalization_pipelines.events.judging import rules
+from personalization_pipelines.events.judging.rules import RULES, Reader
+from personalization_pipelines.foundation.currency import FRACTION_DIGITS, MAX_MINOR
+from personalization_pipelines.foundation.identifiers import MAX_ITEM_TYPE, MAX_NUMERIC_ITEM, MAX_USER_BYTES, NAME
+from serving.recommending.question import HISTORY_CODES, MAX_NUMBER
+from serving.recommending.request import CALLBACK, MAX_CONTEXT_ITEMS
 from tests.serving.raw_shop import Shop, served
 
 __all__ = ["served"]

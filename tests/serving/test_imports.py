@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from personalization_pipelines.content.changes import apply_changes
+from personalization_pipelines.content.catalogue.changes import apply_changes
+from personalization_pipelines.content.catalogue.items import import_items
 from personalization_pipelines.content.import_history import ImportRow, imports_directory, record_import
-from personalization_pipelines.content.imports import import_items
-from personalization_pipelines.errors import ImportRefused
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.errors import ImportRefused
+from personalization_pipelines.foundation.home import Home
 from tests.content.files import write
 from tests.serving.shopfront import Installation, website
 from tests.serving.test_content import KEY

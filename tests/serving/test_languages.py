@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalization_pipelines.content.imports import import_items
-from personalization_pipelines.errors import InvalidIdentifier
-from personalization_pipelines.home import Home
-from personalization_pipelines.refresh import refresh
-from personalization_pipelines.scenarios.published import Publication, verify
-from serving.preview import answer_json
+from personalization_pipelines.commands.refresh import refresh
+from personalization_pipelines.content.catalogue.items import import_items
+from personalization_pipelines.foundation.errors import InvalidIdentifier
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.publications.read.published import Publication, verify
+from serving.recommending.preview import answer_json
 from tests.conftest import make_website
 from tests.content.files import write
 from tests.scenarios.publishing import Item, content

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from personalization_pipelines.events.event import Event
-from personalization_pipelines.home import Home
-from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.identifiers import pseudonym
 from tests.serving.shopfront import KEY, Installation, website
 
 YEAR = 366 * 86400

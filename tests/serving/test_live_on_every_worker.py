@@ -13,8 +13,8 @@ from statistics import median
 
 import pytest
 
-from personalization_pipelines.events.live import LiveReader
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.live.live_history import LiveReader
+from personalization_pipelines.foundation.home import Home
 from tests.scenarios.publishing import visitor
 from tests.serving.live_site import RARE, Worker, seconds_until, serving_site
 

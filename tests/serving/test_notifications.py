@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.content.exports import export_of
-from personalization_pipelines.content.notification import MAX_EVENTS, opened_secrets
-from personalization_pipelines.content.queue import pending
-from personalization_pipelines.home import Home
-from serving import notifications
+from personalization_pipelines.content.change_queue import pending
+from personalization_pipelines.content.exports.notification import MAX_EVENTS, opened_secrets
+from personalization_pipelines.content.exports.waiting_exports import export_of
+from personalization_pipelines.foundation.home import Home
+from serving.content import notification_views as notifications
 from tests.content.cms import Cms, notification
 from tests.serving.shopfront import Installation, website
 from tests.serving.test_content import KEY

@@ -27,10 +27,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from personalization_pipelines.events.rules import BATCH, EVENT_WORDS, RULES
-from personalization_pipelines.home import Home
+from personalization_pipelines.events.judging.rules import BATCH, EVENT_WORDS, RULES
+from personalization_pipelines.foundation.home import Home
 from serving.openapi import document
-from serving.request import NOT_BUILT, parse_callback, parse_wanted
+from serving.recommending.request import NOT_BUILT, parse_callback, parse_wanted
 from tests.faults.server import Server
 from tests.serving.shopfront import Installation, website, write_yaml
 from tests.serving.test_content import KEY

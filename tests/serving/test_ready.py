@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalization_pipelines.events.live import LiveEvent
-from personalization_pipelines.models.base import Neighbours, Ranking
-from personalization_pipelines.scenarios.published import Publication
-from serving.question import Question, Recommended
-from serving.ready import READY, ready_of
-from serving.strategy import compose
+from personalization_pipelines.events.live.live_history import LiveEvent
+from personalization_pipelines.models.forms.learned import Neighbours, Ranking
+from personalization_pipelines.publications.read.published import Publication
+from serving.recommending.question import Question, Recommended
+from serving.recommending.ready import READY, ready_of
+from serving.recommending.strategy import compose
 from tests.scenarios.publishing import Item, content, neighbours, ranking, write
 from tests.serving.shopfront import scenario, website
 

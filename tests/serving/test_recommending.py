@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from personalization_pipelines.events.event import Event, decode
-from personalization_pipelines.events.log import read_records, segments
-from personalization_pipelines.home import Home
-from serving.responses import lifetime
+from personalization_pipelines.events.log.event_log import read_records, segments
+from personalization_pipelines.foundation.home import Home
+from serving.recommending.responses import lifetime
 from tests.scenarios.publishing import Item, ranking
 from tests.serving.shopfront import HISTORIES, MODELS, Installation, scenario, website
 

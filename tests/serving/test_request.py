@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from tests.serving.shopfront import Installation, website
 
 

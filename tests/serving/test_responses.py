@@ -6,10 +6,10 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalization_pipelines.events.links import Signer
-from serving.plain_json import plain_json
-from serving.question import Answer, ContextItem, Recommended
-from serving.responses import Links, Writing, answer_value, as_json, as_jsonp
+from personalization_pipelines.events.judging.links import Signer
+from serving.recommending.plain_json import plain_json
+from serving.recommending.question import Answer, ContextItem, Recommended
+from serving.recommending.responses import Links, Writing, answer_value, as_json, as_jsonp
 
 SOURCES = st.sampled_from(["REQUEST", "CLICK", "BUY"])
 CONTEXT = st.builds(ContextItem, st.just(0), st.integers(1, 9), st.integers(0, 2**63 - 1).map(str), SOURCES)

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.errors import ConfigurationError
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.errors import ConfigurationError
+from personalization_pipelines.foundation.home import Home
 from serving.server import serve
 from tests.serving.shopfront import Installation, website, write_yaml
 
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 SERVE = """
 import sys
 from pathlib import Path
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from serving.server import serve
 serve(Home(Path(sys.argv[1])), port=int(sys.argv[2]), workers=int(sys.argv[3]))
 """
@@ -100,8 +100,9 @@ def server(home: Home) -> Iterator[Server]:
 
 def test_the_server_imports_nothing_that_learns() -> None:
     code = (
-        "import sys, serving.server, serving.app, serving.recommending, serving.tracking, serving.shop, "
-        "personalization_pipelines.events.follower; "
+        "import sys, serving.server, serving.app, serving.recommending.recommend_views, serving.shop, "
+        "serving.tracking.tracking_views, "
+        "personalization_pipelines.events.live.follower; "
         f"print([name for name in {FORBIDDEN!r} if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -206,7 +207,7 @@ def _received(raw: socket.socket) -> bytes:
 
 def _is_follower(pid: int) -> bool:
     try:
-        return b"events.follower" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"live.follower" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalization_pipelines.events.live import LiveEvent
-from serving.sessions import GAP, session_start, shown_too_often
+from personalization_pipelines.events.live.live_history import LiveEvent
+from serving.recommending.sessions import GAP, session_start, shown_too_often
 
 MINUTE = 60_000_000
 NOW = 1_772_000_000_000_000

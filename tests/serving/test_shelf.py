@@ -6,8 +6,8 @@ import gc
 import weakref
 from pathlib import Path
 
-from personalization_pipelines.scenarios.published import Publication
-from serving.shelf import shelf_of
+from personalization_pipelines.publications.read.published import Publication
+from serving.recommending.shelf import shelf_of
 from tests.conftest import make_website
 from tests.scenarios.publishing import Item, content, write
 

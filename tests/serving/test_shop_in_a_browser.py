@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from tests.scenarios.publishing import Item
 from tests.serving.shopfront import MODELS, SCENARIOS, Installation, website, write_yaml
 from tests.serving.tracked_pages.site import CHROMIUM, OPTIONS, wait
@@ -19,7 +19,7 @@ from tests.serving.tracked_pages.site import CHROMIUM, OPTIONS, wait
 SERVE = """
 import sys
 from pathlib import Path
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from serving.server import serve
 if __name__ == "__main__":
     serve(Home(Path(sys.argv[1])), port=int(sys.argv[2]), shop="shop")

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.events.live import LiveEvent
-from personalization_pipelines.home import Home
-from personalization_pipelines.models.base import Lists, Neighbours
-from personalization_pipelines.models.scoring import recency_weights, score_neighbours
-from personalization_pipelines.scenarios.published import Publication, PublishedModel
-from serving.candidates import FromNeighbours
-from serving.preview import answer_json, answering
-from serving.question import Question
-from serving.strategy import compose
+from personalization_pipelines.events.live.live_history import LiveEvent
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.models.forms.learned import Lists, Neighbours
+from personalization_pipelines.models.forms.scoring import recency_weights, score_neighbours
+from personalization_pipelines.publications.read.published import Publication, PublishedModel
+from serving.recommending.candidates import FromNeighbours
+from serving.recommending.preview import answer_json, answering
+from serving.recommending.question import Question
+from serving.recommending.strategy import compose
 from tests.scenarios.publishing import Item, content, ranking, write
 from tests.serving.shopfront import ITEMS, MODELS, Installation, scenario, website
 

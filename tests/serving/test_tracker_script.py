@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
-from personalization_pipelines.home import Home
-from serving.tracker_script import FORMER_NAMES, SCRIPT
+from personalization_pipelines.foundation.home import Home
+from serving.tracking.tracker_script import FORMER_NAMES, SCRIPT
 from tests.serving.shopfront import Installation, website
 
 MAX_BYTES = 3000

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from personalization_pipelines.events.event import Event, decode
-from personalization_pipelines.events.log import Disk, EventLog, SegmentLog, read_records, segments
-from personalization_pipelines.events.signature import md5_signature
-from personalization_pipelines.identifiers import pseudonym
-from serving import problems
-from serving.tracking import MAX_BODY_BYTES, PIXEL, tracking_blueprint
+from personalization_pipelines.events.judging.signature import md5_signature
+from personalization_pipelines.events.log.event_log import Disk, EventLog, SegmentLog, read_records, segments
+from personalization_pipelines.foundation.identifiers import pseudonym
+from serving.http import problems
+from serving.tracking.tracking_views import MAX_BODY_BYTES, PIXEL, tracking_blueprint
 from tests.benchmarks.tracking_server import KEY, OneWebsite
 from tests.conftest import make_website
 

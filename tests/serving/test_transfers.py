@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from personalization_pipelines.content.queue import pending
-from personalization_pipelines.content.xml_transfers import read_xml_transfers
-from personalization_pipelines.errors import CorruptData
-from personalization_pipelines.events.live import LiveEvent
-from personalization_pipelines.home import Home
-from personalization_pipelines.scenarios.published import Publication, verify
-from personalization_pipelines.scenarios.published_transfers import TRANSFERS, transferred
-from serving.content import MAX_TRANSFER_BYTES
-from serving.question import Question
-from serving.strategy import compose
+from personalization_pipelines.content.change_queue import pending
+from personalization_pipelines.content.xml.xml_transfers import read_xml_transfers
+from personalization_pipelines.events.live.live_history import LiveEvent
+from personalization_pipelines.foundation.errors import CorruptData
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.publications.read.published import Publication, verify
+from personalization_pipelines.publications.read.published_transfers import TRANSFERS, transferred
+from serving.content.catalogue_views import MAX_TRANSFER_BYTES
+from serving.recommending.question import Question
+from serving.recommending.strategy import compose
 from tests.content.test_xml_transfers import REFUSED, document
 from tests.scenarios.publishing import content, write
 from tests.serving.shopfront import ITEMS, MODELS, Installation, scenario, website

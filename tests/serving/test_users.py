@@ -14,20 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from personalization_pipelines.content import user_changes
+from personalization_pipelines.content.catalogue.versions import VersionedTable
+from personalization_pipelines.content.change_queue import pending
 from personalization_pipelines.content.import_history import import_history
-from personalization_pipelines.content.imports import import_users
 from personalization_pipelines.content.journal import Journal
-from personalization_pipelines.content.queue import pending
-from personalization_pipelines.content.user_changes import JOURNAL, apply_user_changes
-from personalization_pipelines.content.user_values import TYPES
-from personalization_pipelines.content.users import users_table
-from personalization_pipelines.content.versions import VersionedTable
-from personalization_pipelines.content.xml_users import Told, read_xml_users, write_xml_users
+from personalization_pipelines.content.users import user_changes
+from personalization_pipelines.content.users.user_changes import JOURNAL, apply_user_changes
+from personalization_pipelines.content.users.user_tables import import_users, users_table
+from personalization_pipelines.content.users.user_values import TYPES
+from personalization_pipelines.content.xml.xml_users import Told, read_xml_users, write_xml_users
 from personalization_pipelines.erasure.applying import apply_tombstones
 from personalization_pipelines.erasure.tombstones import bury
-from personalization_pipelines.home import Home
-from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.identifiers import pseudonym
 from tests.conftest import make_website
 from tests.content.files import write
 from tests.serving.shopfront import KEY as INSTALLATION_KEY

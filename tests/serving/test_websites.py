@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from serving.websites import Websites
 from tests.serving.shopfront import Installation, website, write_yaml
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.errors import ConfigurationError
+from personalization_pipelines.foundation.errors import ConfigurationError
 from personalization_pipelines.website import load_website
 from personalization_pipelines.website.values import Bots
 

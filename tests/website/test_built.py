@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.errors import ConfigurationError
+from personalization_pipelines.foundation.errors import ConfigurationError
 from personalization_pipelines.website import load_website
-from personalization_pipelines.website.built import BUILT_TYPES, LATER_TYPES, not_built_yet
+from personalization_pipelines.website.not_built import BUILT_TYPES, LATER_TYPES, not_built_yet
 
 # Every key of the specification at once.
 EVERYTHING = """\

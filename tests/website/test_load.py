@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.errors import ConfigurationError
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.errors import ConfigurationError
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website, example_text, load_website, load_websites
 
 SMALL = """\

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from tests.serving.shopfront import Installation, website, write_yaml
 from tests.serving.tracked_pages.site import CHROMIUM, OPTIONS, SERVE, Server, Shop, wait
 

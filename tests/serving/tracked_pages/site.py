@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from personalization_pipelines.events.event import Event, decode
-from personalization_pipelines.events.log import read_records, segments
-from personalization_pipelines.home import Home
-from personalization_pipelines.identifiers import pseudonym
+from personalization_pipelines.events.log.event_log import read_records, segments
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.identifiers import pseudonym
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = [
@@ -23,7 +23,7 @@ OPTIONS = [
 SERVE = """
 import sys
 from pathlib import Path
-from personalization_pipelines.home import Home
+from personalization_pipelines.foundation.home import Home
 from serving.server import serve
 if __name__ == "__main__":
     serve(Home(Path(sys.argv[1])), port=int(sys.argv[2]))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from serving.tracker_script import FORMER_NAMES
+from serving.tracking.tracker_script import FORMER_NAMES
 from tests.serving.tracked_pages.site import Server, Shop, click
 
 SNIPPET = """

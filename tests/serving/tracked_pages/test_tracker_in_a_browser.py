@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from serving.tracker_script import SCRIPT
+from serving.tracking.tracker_script import SCRIPT
 from tests.serving.tracked_pages.site import NINETY_DAYS, Server, Shop, click, cookie
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from serving.tracker_script import SCRIPT
+from serving.tracking.tracker_script import SCRIPT
 from tests.serving.tracked_pages.site import Server, Shop, click, cookie
 
 LEAVING = 'addEventListener("pagehide", function () { _ycq.push(["_trackEvent", "1", "consume", "ITEM", "ann"]); });'

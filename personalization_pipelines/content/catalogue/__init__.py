@@ -1,0 +1,1 @@
+"""What content becomes: the catalogue's versions, their gates, and changes of single items."""

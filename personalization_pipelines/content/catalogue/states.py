@@ -1,0 +1,63 @@
+"""One state of a versioned table as SQL: the rows of a whole file, with the changes of those after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from personalization_pipelines.foundation.sql_names import column_list, quoted
+
+REMOVED = "removed"
+"""The column of a file of changes that says which keys went."""
+
+
+@dataclass(frozen=True)
+class State:
+    """The files of one state: one with all rows, and those of changes to it, oldest first."""
+
+    whole: Path
+    changes: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return all files, the whole one first."""
+        return self.whole, *self.changes
+
+
+def read_sql(path: Path) -> str:
+    """Return what a FROM clause reads a file by."""
+    return f"read_parquet({quoted(path)})"
+
+
+def state_sql(
+    state: State, columns: Sequence[str], key: Sequence[str], source: Callable[[Path], str] = read_sql
+) -> str:
+    """Return a DuckDB query for some columns of a state's rows, in no order; `source` is how SQL reads a file."""
+    names = column_list(columns)
+    if not state.changes:
+        return f"select {names} from {source(state.whole)}"  # noqa: S608 - our own names and paths
+    return f"""
+        with changes as ({newest_sql(state.changes, columns, key, source=source)})
+        select {names} from {source(state.whole)} w anti join changes using ({column_list(key)})
+        union all
+        select {names} from changes where not {REMOVED}
+    """  # noqa: S608 - as above
+
+
+def newest_sql(
+    changes: Sequence[Path],
+    columns: Sequence[str],
+    key: Sequence[str],
+    source: Callable[[Path], str] = read_sql,
+) -> str:
+    """Return a DuckDB query for the newest row of each key in files of changes; the flag REMOVED says which went."""
+    parts = (
+        f"select *, {number} as step from {source(path)}"  # noqa: S608 - our own names and paths
+        for number, path in enumerate(changes)
+    )
+    names = column_list([*key, *(name for name in columns if name not in key)])
+    return f"""
+        select {names}, {REMOVED} from ({" union all by name ".join(parts)})
+        qualify row_number() over (partition by {column_list(key)} order by step desc) = 1
+    """  # noqa: S608 - as above

@@ -1,0 +1,1 @@
+"""How content comes in from a CMS that notifies: fetched, read, tried again."""

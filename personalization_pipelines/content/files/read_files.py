@@ -1,0 +1,285 @@
+"""Opens import files: Parquet, CSV and JSON lines, as batches of rows with the file's own columns.
+
+CSV and JSON lines give text (JSON keeps its types where the caller asks, for attributes), Parquet its own
+types; `columns.py` makes all three equal. What cannot be read is refused with a sentence that never
+repeats a row, because a row may hold a user's id.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import glob
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from personalization_pipelines.content.files.mapping import Csv
+from personalization_pipelines.content.files.object_stores import StoredObject, list_objects
+from personalization_pipelines.foundation.errors import ImportRefused
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.website.addresses import is_address
+
+Format = Literal["parquet", "csv", "jsonl"]
+FileFormat = Literal["parquet", "csv", "jsonl", "xml", "export"]
+"""What a website's file can say; the last two are documents of items (`item_documents.py`)."""
+
+BATCH_ROWS = 262_144
+MAX_COLUMNS = 1000
+MAX_HEADER_BYTES = 1 << 20
+CSV_BLOCK_BYTES = 8 << 20
+"""Rows longer than this are refused, so one unclosed quote does not read the whole file as a field."""
+JSON_LINE_BYTES = 16 << 20
+PEEKED_LINES = 1000
+JSON_CELL = {b"cell": b"json"}
+"""Field metadata of columns whose cells are JSON text."""
+
+_FORMATS: dict[str, Format] = {
+    ".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
+}  # fmt: skip
+_COMPRESSED = {".gz", ".zst"}
+_DOCUMENTS = {".xml", ".export", ".json"}
+_COUNTS = re.compile(r"Expected (\d+) columns, got (\d+)")
+_JSON_PLACE = re.compile(r"(byte \d+ in line \d+|in line \d+)")
+
+
+def expand_files(home: Home, pattern: str) -> list[Path | StoredObject]:
+    """Return the files that a pattern of the website's file names, sorted; relative ones are under the home.
+
+    The address of an object store (`s3://bucket/*.parquet`) gives its objects, and raises what `list_objects` does.
+    """
+    return [*list_objects(pattern)] if is_address(pattern) else [*_matching(str(home.root / pattern))]
+
+
+def find_files(given: Sequence[str | Path]) -> list[Path]:
+    """Return the files that paths and patterns name, each once, in order.
+
+    Raises ImportRefused where a path does not exist or a pattern names nothing.
+    """
+    found: dict[Path, None] = {}
+    for one in given:
+        path = Path(one)
+        names = [path] if path.is_file() else _matching(str(one))
+        if not names:
+            raise ImportRefused(f"{one}: {'a directory, not a file' if path.is_dir() else 'no such file'}")
+        found.update(dict.fromkeys(names))
+    if not found:
+        raise ImportRefused("no file was given")
+    return list(found)
+
+
+def _matching(pattern: str) -> list[Path]:
+    found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - a pattern may be absolute, Path.glob takes no such
+    return sorted(path for path in map(Path, found) if path.is_file())
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file to import: its format, its columns, and how to read its rows."""
+
+    path: Path
+    format: Format
+    columns: list[str]
+    rows: int | None
+    csv: Csv
+
+    def batches(self, wanted: Sequence[str], typed: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield the wanted columns in batches, in the file's order.
+
+        Columns in `typed` keep JSON's types as JSON text (field metadata `JSON_CELL`). Raises ImportRefused where
+        the file turns out to be broken.
+        """
+        readers = {"parquet": self._parquet, "csv": self._csv, "jsonl": self._jsonl}
+        return readers[self.format](list(wanted), set(typed))
+
+    def _parquet(self, wanted: list[str], typed: set[str]) -> Iterator[pa.RecordBatch]:
+        try:
+            with pq.ParquetFile(self.path, pre_buffer=False) as file:
+                yield from file.iter_batches(BATCH_ROWS, columns=wanted)
+        except (pa.ArrowException, OSError) as error:
+            raise ImportRefused(f"{self.path}: damaged Parquet ({_first_line(error)}); nothing was imported") from error
+
+    def _csv(self, wanted: list[str], typed: set[str]) -> Iterator[pa.RecordBatch]:
+        row = 1
+        try:
+            with pa.input_stream(str(self.path), compression="detect") as stream:
+                for batch in pyarrow.csv.open_csv(stream, *self._csv_options(wanted)):
+                    row += batch.num_rows
+                    yield batch
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise ImportRefused(
+                f"{self.path}: {_csv_reason(error, self.csv)} (after line {row}); nothing was imported"
+            ) from None
+
+    def _csv_options(self, wanted: list[str]) -> tuple[Any, Any, Any]:
+        return (
+            pyarrow.csv.ReadOptions(block_size=CSV_BLOCK_BYTES, encoding=self.csv.encoding),
+            pyarrow.csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
+            pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(wanted, pa.string()),
+                include_columns=wanted,
+                strings_can_be_null=True,
+                null_values=[""],
+                quoted_strings_can_be_null=True,
+            ),
+        )
+
+    @property
+    def delimiter(self) -> str:
+        """What separates the values of a CSV: the mapping's, else a tab in a `.tsv` file."""
+        return "\t" if ".tsv" in self.path.suffixes and self.csv.delimiter == "," else self.csv.delimiter
+
+    def _jsonl(self, wanted: list[str], typed: set[str]) -> Iterator[pa.RecordBatch]:
+        types = {name: "JSON" if name in typed else "VARCHAR" for name in wanted}
+        schema = pa.schema(
+            [pa.field(name, pa.string(), metadata=JSON_CELL if name in typed else None) for name in wanted]
+        )
+        try:
+            with duckdb.connect() as connection:
+                lines = connection.read_json(
+                    glob.escape(str(self.path)),
+                    columns=types,
+                    format="newline_delimited",
+                    maximum_object_size=JSON_LINE_BYTES,
+                )
+                for batch in lines.to_arrow_reader(BATCH_ROWS):
+                    yield pa.RecordBatch.from_arrays(
+                        [batch.column(name).cast(pa.string()) for name in wanted], schema=schema
+                    )
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise ImportRefused(f"{self.path}: {_json_reason(error)}; nothing was imported") from None
+
+
+def open_file(path: Path, options: Csv, format: FileFormat | None = None) -> SourceFile:
+    """Look at a file's beginning and return what it is; its name says the format, unless `format` does.
+
+    Raises ImportRefused for an empty, unreadable or damaged file, for a header that names a column twice or
+    not at all, and for documents, which hold items only.
+    """
+    form = _format(path, format)
+    try:
+        if not path.stat().st_size:
+            raise ImportRefused(f"{path}: the file is empty")
+        if form == "parquet":
+            with pq.ParquetFile(path) as file:
+                columns, rows = list(file.schema_arrow.names), file.metadata.num_rows
+        else:
+            source = SourceFile(path, form, [], None, options)
+            columns, rows = (_csv_header(source) if form == "csv" else _json_keys(path)), None
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        raise ImportRefused(f"{path}: cannot be read as {form} ({_unreadable(error)})") from None
+    _check_header(path, columns)
+    return SourceFile(path, form, columns, rows, options)
+
+
+def suffix(path: Path) -> str:
+    """Return how a file's name ends, in lower case and without what compression adds: `.csv` of `A.CSV.gz`."""
+    suffixes = [one.lower() for one in path.suffixes]
+    return suffixes[-2] if len(suffixes) > 1 and suffixes[-1] in _COMPRESSED else (suffixes or [""])[-1]
+
+
+def _format(path: Path, told: FileFormat | None) -> Format:
+    if told in ("parquet", "csv", "jsonl"):
+        return told
+    last = f".{told}" if told else suffix(path)
+    if last in _DOCUMENTS:
+        raise ImportRefused(
+            f"{path}: {last[1:]} files hold items only; events and users come as Parquet, CSV or JSON lines (.jsonl)"
+        )
+    if last not in _FORMATS:
+        raise ImportRefused(f"{path}: expected a name that ends in {', '.join(_FORMATS)} (also with .gz or .zst)")
+    return _FORMATS[last]
+
+
+def _check_header(path: Path, columns: list[str]) -> None:
+    twice = sorted({name for name in columns if columns.count(name) > 1}) if len(columns) <= MAX_COLUMNS else []
+    if len(columns) > MAX_COLUMNS:
+        raise ImportRefused(f"{path}: {len(columns)} columns; at most {MAX_COLUMNS} are read")
+    if not columns or "" in columns:
+        raise ImportRefused(f"{path}: a column has no name; the first line must name every column")
+    if twice:
+        raise ImportRefused(f"{path}: the header names {twice[0][:80]!r} twice; rename one of the two")
+
+
+def _beginning(path: Path, size: int) -> bytes:
+    with pa.input_stream(str(path), compression="detect") as stream:
+        return bytes(stream.read(size))
+
+
+def _csv_header(source: SourceFile) -> list[str]:
+    data = _beginning(source.path, MAX_HEADER_BYTES)
+    text = codecs.getincrementaldecoder(source.csv.encoding)("replace").decode(data).removeprefix("\ufeff")
+    try:
+        header = next(csv.reader(io.StringIO(text), delimiter=source.delimiter), [])
+    except csv.Error as error:
+        raise ImportRefused(f"{source.path}: the first line cannot be read ({error})") from None
+    if any("\ufffd" in name for name in header):
+        raise ImportRefused(f"{source.path}: {_encoding_reason(source.csv)}")
+    return header
+
+
+def _json_keys(path: Path) -> list[str]:
+    """Return the keys of the first lines, in order; a file that begins otherwise is refused."""
+    keys: dict[str, None] = {}
+    with pa.input_stream(str(path), compression="detect") as stream:
+        lines = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8")
+        for number, line in zip(range(1, PEEKED_LINES + 1), lines, strict=False):
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+            except ValueError:
+                value = None
+            if not isinstance(value, dict):
+                raise ImportRefused(f"{path}: line {number} is no JSON object; expected one object a line")
+            keys.update(dict.fromkeys(value))
+    return list(keys)
+
+
+def _unreadable(error: Exception) -> str:
+    return "its text is not utf-8" if isinstance(error, UnicodeError) else _first_line(error)
+
+
+def _csv_reason(error: Exception, options: Csv) -> str:
+    if counts := _COUNTS.search(str(error)):
+        return f"a row has {counts[2]} values where the header has {counts[1]}, or a quote is never closed"
+    if isinstance(error, UnicodeError) or "UTF8" in str(error) or "UTF-8" in str(error):
+        return _encoding_reason(options)
+    if "straddl" in str(error) or "block size" in str(error):
+        return f"a row is longer than {CSV_BLOCK_BYTES >> 20} MiB, or a quote is never closed"
+    return "it is no readable CSV"
+
+
+def _encoding_reason(options: Csv) -> str:
+    return f"its text is not {options.encoding}; name its encoding in the mapping (`csv: {{encoding: latin-1}}`)"
+
+
+def _json_reason(error: Exception) -> str:
+    """Return what is wrong without the text of the line."""
+    place = _JSON_PLACE.search(str(error))
+    where = f" ({place[0]})" if place else ""
+    if "duplicate key" in str(error).lower():
+        return f"an object names a key twice{where}"
+    if "maximum_object_size" in str(error):
+        return f"a line is longer than {JSON_LINE_BYTES >> 20} MiB{where}"
+    return f"it is no JSON lines: expected one JSON object a line{where}"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

@@ -1,0 +1,1 @@
+"""What is known of users: attributes by source, and their changes."""

@@ -1,0 +1,1 @@
+"""How content comes in as XML: read strictly, and written again."""

@@ -1,0 +1,1 @@
+"""The second life of an event: durable segments that every reader tails."""

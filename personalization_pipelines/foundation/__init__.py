@@ -1,0 +1,1 @@
+"""What everything stands on: errors, durable files, identifiers, hashes, money, time spans, the home directory."""

@@ -1,0 +1,1 @@
+"""What models learn from: interactions, user_items, neighbours of items."""

@@ -1,0 +1,34 @@
+"""`recently_added`: items first imported, or valid from, within `item_age`; newest first. Not from events."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+
+from personalization_pipelines.models.forms.learned import Learned
+from personalization_pipelines.models.forms.site_lists import site_lists
+from personalization_pipelines.models.matrices.training_data import TrainingData
+from personalization_pipelines.website.model_parameters import RecentlyAdded
+
+
+class RecentlyAddedLearner:
+    """`recently_added` with its parameters."""
+
+    version = 1
+    hourly = True
+    features: tuple[str, ...] = ("items",)
+    events: tuple[str, ...] = ()
+
+    def __init__(self, model: RecentlyAdded) -> None:
+        self.model = model
+
+    def learn(self, data: TrainingData) -> Learned:
+        """Return a list an item type; the score is the share of `item_age` that is left (see `Learner`).
+
+        An item that becomes valid while the model serves scores above 1.
+        """
+        age = self.model.item_age // timedelta(microseconds=1)
+        left = (data.added - (data.hour - age)) / age
+        scores = np.where(data.allowed, left, 0).astype(np.float32)
+        return Learned(site_lists(data, scores, self.model.list_length))

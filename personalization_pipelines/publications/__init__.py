@@ -1,0 +1,1 @@
+"""Publications: immutable directories that the server answers from; written, judged, kept, switched, read."""

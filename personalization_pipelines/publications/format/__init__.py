@@ -1,0 +1,1 @@
+"""The format of a publication: arrays in files, and the manifest that vouches for them."""

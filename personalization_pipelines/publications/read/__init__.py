@@ -1,0 +1,1 @@
+"""A publication as the server reads it: mapped arrays, no model code."""

@@ -1,0 +1,1 @@
+"""A publication in the making: from feature tables and models to files."""

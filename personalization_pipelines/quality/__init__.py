@@ -1,0 +1,1 @@
+"""Contracts of tables become expectations, and expectations become checks of the graph."""

@@ -1,0 +1,1 @@
+"""The content API: catalogue, notifications, import history."""

@@ -1,0 +1,1 @@
+"""What every view stands on: requests as text, bodies, access, problems, health."""

@@ -1,0 +1,1 @@
+"""The document of the HTTP side, made from the rules that requests are checked by."""

@@ -1,0 +1,1 @@
+"""What visitors do becomes events in the log, and the script that sends them."""
