@@ -15,9 +15,9 @@ from personalization_pipelines.commands.evaluate import COLUMNS
 from personalization_pipelines.events.judging.judge import EVENT_WORDS
 from personalization_pipelines.features.sql_models import feature_names
 from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.models.registry import built_types
 from personalization_pipelines.website.example import example_text
 from personalization_pipelines.website.load import load_website
-from personalization_pipelines.website.not_built import BUILT_TYPES
 from serving.app import create_app
 from serving.http.request_metrics import COUNTERS
 
@@ -50,7 +50,7 @@ def test_the_website_file_of_the_readme_loads(tmp_path: Path) -> None:
 
 
 def test_every_event_model_feature_and_metric_is_named() -> None:
-    names = [*EVENT_WORDS, *BUILT_TYPES, *feature_names(), *COLUMNS]
+    names = [*EVENT_WORDS, *built_types(), *feature_names(), *COLUMNS]
     assert missing(iter(names)) == []
 
 

@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -25,24 +26,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from personalization_pipelines.foundation.array_checks import check_length, check_starts
 from personalization_pipelines.foundation.durable import sync
 from personalization_pipelines.foundation.errors import CorruptData
-from personalization_pipelines.models.artifact_check import check_lists, check_starts, require
-from personalization_pipelines.models.forms.learned import Lists, Neighbours, Ranking
+from personalization_pipelines.models.forms.form import MAIN, Form
+from personalization_pipelines.models.forms.parts import PartEntry, arrays_of, entries_of, parts_of, schema_of
 
-FORMAT = 1
+FORMAT = 2
 KEPT_BUILDS = 3
 THREADS = 2
 """Arrays written, or read, and hashed at a time; all of that lets go of the interpreter lock."""
 CURRENT = "CURRENT"
 _STALE_SECONDS = 3600
-_KINDS = {
-    "item_types": np.int32, "item_text": np.uint8, "item_starts": np.int64,
-    "ranking_starts": np.int64, "ranking_rows": np.int32, "ranking_scores": np.float32,
-    "ranking_events": np.int64, "ranking_users": np.int64,
-    "neighbour_starts": np.int64, "neighbour_rows": np.int32, "neighbour_scores": np.float32,
-    "neighbour_users": np.int64,
-}  # fmt: skip
+_ITEMS = {"item_types": "<i4", "item_text": "|u1", "item_starts": "<i8"}
 
 
 @dataclass(frozen=True)
@@ -56,12 +52,16 @@ class ModelArtifact:
     as_of: str
     item_types: NDArray[np.int32]
     items: tuple[str, ...]
-    ranking: Ranking | None = None
-    neighbours: Neighbours | None = None
+    parts: Mapping[str, Form]
     parameters: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     floor_metrics: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def answer(self) -> Form:
+        """The main answer."""
+        return self.parts[MAIN]
 
 
 def save_model(directory: Path, artifact: ModelArtifact) -> Path:
@@ -102,17 +102,35 @@ def load_model(directory: Path) -> ModelArtifact:
     """
     place = current_build(directory) or directory
     head = _read_head(place)
+    entries, schema = _parts_of(head)
+    require(set(head["arrays"]) == set(schema), place / "model.json", "names arrays that do not belong to a model")
     with ThreadPoolExecutor(THREADS) as threads:
-        read = threads.map(lambda name: _read_array(place, name, head["arrays"][name]), head["arrays"])
-        arrays = dict(zip(head["arrays"], read, strict=True))
+        read = threads.map(lambda name: _read_array(place, name, schema[name], head["arrays"][name]), schema)
+        arrays = dict(zip(schema, read, strict=True))
+    try:
+        check_length("item_starts", arrays["item_starts"], len(arrays["item_types"]) + 1)
+        check_starts("item_starts", arrays["item_starts"], len(arrays["item_text"]), thorough=True)
+        parts = parts_of(entries, arrays)
+        for part in parts.values():
+            part.check(len(arrays["item_types"]))
+    except CorruptData as error:
+        raise CorruptData(f"{place}: {error}; build the model again") from error
+    require(
+        len(arrays["item_starts"]) == len(arrays["item_types"]) + 1, place / "item_starts.npy", "has another length"
+    )
     return ModelArtifact(
         **{name: head[name] for name in ("name", "type", "build_id", "fingerprint", "as_of")},
         **{name: head[name] for name in ("parameters", "metrics", "floor_metrics", "counts")},
         item_types=arrays["item_types"],
-        items=_items(place, arrays),
-        ranking=_ranking(place, head, arrays),
-        neighbours=_neighbours(place, arrays),
+        items=_texts(arrays["item_text"].tobytes(), arrays["item_starts"].tobytes()),
+        parts=parts,
     )
+
+
+def _parts_of(head: dict[str, Any]) -> tuple[tuple[PartEntry, ...], dict[str, str]]:
+    """Return a build's answers as entries, and names and types of all its arrays."""
+    entries = tuple(PartEntry(one["key"], one["form"], tuple(one["texts"])) for one in head["parts"])
+    return entries, {**_ITEMS, **schema_of(entries)}
 
 
 def read_head(directory: Path) -> dict[str, Any]:
@@ -125,13 +143,7 @@ def _arrays_of(artifact: ModelArtifact) -> dict[str, NDArray[Any]]:
     starts = np.cumsum([0, *map(len, texts)], dtype=np.int64)
     arrays: dict[str, NDArray[Any]] = {"item_types": artifact.item_types, "item_starts": starts}
     arrays["item_text"] = np.frombuffer(b"".join(texts), np.uint8)
-    for prefix, part in (("ranking", artifact.ranking), ("neighbour", artifact.neighbours)):
-        if part is not None:
-            arrays |= {f"{prefix}_{name}": getattr(part.lists, name) for name in ("starts", "rows", "scores")}
-            arrays[f"{prefix}_users"] = part.users
-    if artifact.ranking is not None:
-        arrays["ranking_events"] = artifact.ranking.events
-    return arrays
+    return arrays | arrays_of(artifact.parts)
 
 
 def _write_files(directory: Path, artifact: ModelArtifact) -> None:
@@ -148,10 +160,13 @@ def _write_files(directory: Path, artifact: ModelArtifact) -> None:
         "counts",
     ):
         head[name] = getattr(artifact, name)
-    head["keys"] = None if artifact.ranking is None else list(artifact.ranking.keys)
-    arrays = _arrays_of(artifact)
+    entries = entries_of(artifact.parts)
+    head["parts"] = [{"key": one.key, "form": one.form, "texts": list(one.texts)} for one in entries]
+    arrays, kinds = _arrays_of(artifact), _parts_of(head)[1]
     with ThreadPoolExecutor(THREADS) as threads:
-        written = threads.map(lambda name: _write_array(directory / f"{name}.npy", name, arrays[name]), sorted(arrays))
+        written = threads.map(
+            lambda name: _write_array(directory / f"{name}.npy", kinds[name], arrays[name]), sorted(arrays)
+        )
         head["arrays"] = dict(zip(sorted(arrays), written, strict=True))
     head["checksum"] = _checksum(head)
     text = json.dumps(head, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False)
@@ -159,9 +174,9 @@ def _write_files(directory: Path, artifact: ModelArtifact) -> None:
     sync(directory)
 
 
-def _write_array(path: Path, name: str, array: NDArray[Any]) -> dict[str, Any]:
+def _write_array(path: Path, dtype: str, array: NDArray[Any]) -> dict[str, Any]:
     with path.open("wb") as file:
-        np.save(file, np.ascontiguousarray(array, _KINDS[name]), allow_pickle=False)
+        np.save(file, np.ascontiguousarray(array, dtype), allow_pickle=False)
         file.flush()
         os.fsync(file.fileno())
     return {"bytes": path.stat().st_size, "sha256": _sha256(path)}
@@ -178,11 +193,10 @@ def _read_head(directory: Path) -> dict[str, Any]:
     require(isinstance(head, dict), path, "does not hold an object")
     require(head.pop("checksum", None) == _checksum(head), path, "does not match its own checksum")
     require(head.get("format") == FORMAT, path, f"has format {head.get('format')}, this version reads {FORMAT}")
-    require(set(head["arrays"]) <= set(_KINDS), path, "names arrays that do not belong to a model")
     return head
 
 
-def _read_array(directory: Path, name: str, about: dict[str, Any]) -> NDArray[Any]:
+def _read_array(directory: Path, name: str, dtype: str, about: dict[str, Any]) -> NDArray[Any]:
     path = directory / f"{name}.npy"
     require(path.is_file() and path.stat().st_size == about["bytes"], path, "is missing or has another size")
     require(_sha256(path) == about["sha256"], path, "does not match its checksum")
@@ -190,14 +204,8 @@ def _read_array(directory: Path, name: str, about: dict[str, Any]) -> NDArray[An
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError as error:
         raise CorruptData(f"{path}: is not a numpy array; build the model again") from error
-    require(array.ndim == 1 and array.dtype == _KINDS[name], path, f"is not one row of {np.dtype(_KINDS[name])}")
+    require(array.ndim == 1 and array.dtype == np.dtype(dtype), path, f"is not one row of {np.dtype(dtype)}")
     return array
-
-
-def _items(directory: Path, arrays: dict[str, NDArray[Any]]) -> tuple[str, ...]:
-    starts, types = arrays["item_starts"], arrays["item_types"]
-    check_starts(directory / "item_starts.npy", starts, len(types), len(arrays["item_text"]))
-    return _texts(arrays["item_text"].tobytes(), starts.tobytes())
 
 
 @lru_cache(maxsize=2)  # the models of a build have the same items
@@ -209,27 +217,10 @@ def _texts(text: bytes, starts: bytes) -> tuple[str, ...]:
     return tuple([text[first:last].decode() for first, last in pairwise(bounds)])
 
 
-def _lists(directory: Path, prefix: str, arrays: dict[str, NDArray[Any]], count: int) -> Lists:
-    lists = Lists(*(arrays[f"{prefix}_{name}"] for name in ("starts", "rows", "scores")))
-    check_lists(directory / f"{prefix}_rows.npy", lists, count, len(arrays["item_types"]))
-    users = arrays[f"{prefix}_users"]
-    require(len(users) == count, directory / f"{prefix}_users.npy", f"has {len(users)} entries for {count} lists")
-    return lists
-
-
-def _ranking(directory: Path, head: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Ranking | None:
-    if head["keys"] is None:
-        return None
-    lists = _lists(directory, "ranking", arrays, len(head["keys"]))
-    require(len(arrays["ranking_events"]) == len(head["keys"]), directory / "ranking_events.npy", "has another length")
-    return Ranking(tuple(head["keys"]), lists, arrays["ranking_events"], arrays["ranking_users"])
-
-
-def _neighbours(directory: Path, arrays: dict[str, NDArray[Any]]) -> Neighbours | None:
-    if "neighbour_starts" not in arrays:
-        return None
-    lists = _lists(directory, "neighbour", arrays, len(arrays["item_types"]))
-    return Neighbours(lists, arrays["neighbour_users"])
+def require(condition: bool | np.bool_, path: Path, problem: str) -> None:
+    """Raise CorruptData that names file and problem unless `condition` holds."""
+    if not condition:
+        raise CorruptData(f"{path}: {problem}; build the model again")
 
 
 def _intact(directory: Path) -> bool:

@@ -18,6 +18,7 @@ from personalization_pipelines.graph.parts import (
 )
 from personalization_pipelines.graph.plots import metric_over_builds, popularity_curve
 from personalization_pipelines.models.artifact import load_model, read_head
+from personalization_pipelines.models.forms.ranking import Ranking
 from personalization_pipelines.models.named_items import TABLE
 from personalization_pipelines.models.registry import learner
 from personalization_pipelines.models.training import ModelReport, metrics_history, quality_drop, train
@@ -91,10 +92,10 @@ def _metadata(report: ModelReport) -> dict[str, Any]:
 
 
 def _curve(build: Build, name: str) -> dict[str, dg.MetadataValue]:
-    if read_head(build.models / name)["keys"] is None:
-        return {}  # neighbours have no curve; their arrays need not be read
-    ranking = load_model(build.models / name).ranking
-    if ranking is None or not len(ranking.lists):
+    if read_head(build.models / name)["parts"][0]["form"] != Ranking.form:
+        return {}  # others have no curve; their arrays need not be read
+    ranking = load_model(build.models / name).answer
+    if not isinstance(ranking, Ranking) or not len(ranking.lists):
         return {}
     _, scores = ranking.lists.of(0)
     title = f"{name}: {ranking.keys[0]}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from personalization_pipelines.models.forms.learned import Learned
+from personalization_pipelines.models.forms.form import Learned
 from personalization_pipelines.models.matrices.training_data import TrainingData
 
 

@@ -6,16 +6,22 @@ blacklist both count: an import may bring the old item back, and what must not b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
+from numpy.typing import NDArray
 
 from personalization_pipelines.foundation.errors import CorruptData
-from personalization_pipelines.website import Website
-from personalization_pipelines.website.model_parameters import AnyModel, Blacklist, ItemReference
+from personalization_pipelines.models.forms.form import ItemIndex
+from personalization_pipelines.models.parameters import ItemReference, Model
 
+if TYPE_CHECKING:
+    from personalization_pipelines.website import Website
+
+BLACKLIST = "blacklist"
+"""The model type whose items are recommended nowhere."""
 TABLE = "item_transfers"
 """The feature table that says what was transferred to what."""
 Item = tuple[int, str]
@@ -25,6 +31,9 @@ _COLUMNS = ("source_type", "source", "target_type", "target")
 
 def moved_items(features: Path) -> dict[Item, Item]:
     """Return the new item of each that was transferred, by a build's features. Raises CorruptData without the table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     path = features / f"{TABLE}.parquet"
     try:
         table = pq.read_table(path, columns=list(_COLUMNS))
@@ -39,11 +48,27 @@ def named_items(items: Iterable[ItemReference], website: Website, moved: Mapping
     return [moved.get(item, item) for item in _written(items, website)]
 
 
-def banned_items(lists: Iterable[AnyModel], website: Website, moved: Mapping[Item, Item]) -> frozenset[Item]:
+def banned_items(lists: Iterable[Model], website: Website, moved: Mapping[Item, Item]) -> frozenset[Item]:
     """Return every item on the blacklists among some models, as it is written and (if transferred) its new one."""
-    items = [item for model in lists if isinstance(model, Blacklist) for item in model.items]
+    items = [item for model in lists if model.type == BLACKLIST for item in model.named_items]
     return frozenset([*_written(items, website), *named_items(items, website, moved)])
 
 
 def _written(items: Iterable[ItemReference], website: Website) -> list[Item]:
     return [(item.type, website.item_id(str(item.id))) for item in items]
+
+
+def rows_of(items: Sequence[Item], index: ItemIndex) -> NDArray[np.int64]:
+    """Return the rows of items (type, id), -1 for those that the website does not have."""
+    wanted = set(items)
+    pairs = enumerate(zip(index.types.tolist(), index.ids, strict=True))
+    rows = {pair: row for row, pair in pairs if pair in wanted}
+    return np.array([rows.get(item, -1) for item in items], np.int64)
+
+
+def marked(items: Collection[Item], index: ItemIndex) -> NDArray[np.bool_]:
+    """Return for each row whether it is one of these items."""
+    marks = np.zeros(len(index), np.bool_)
+    rows = rows_of([*items], index)
+    marks[rows[rows >= 0]] = True
+    return marks

@@ -1,44 +1,56 @@
-"""Which class learns which model type."""
+"""Which model types there are: one file each below `models.types`, and those that other packages bring.
+
+A package brings a type by the entry point group `personalization.models`, naming a class derived from
+`models.parameters.Model` that meets the same contract as those here (see `models.learner`).
+"""
 
 from __future__ import annotations
 
-from personalization_pipelines.foundation.errors import NotBuiltYet
-from personalization_pipelines.models.learner import Learner
-from personalization_pipelines.models.matrices.neighbours import AlsoDidLearner
-from personalization_pipelines.models.types.editorial import BlacklistLearner, EditorialLearner
-from personalization_pipelines.models.types.item_knn import ItemKnnLearner
-from personalization_pipelines.models.types.popularity import PopularityLearner
-from personalization_pipelines.models.types.recently_added import RecentlyAddedLearner
-from personalization_pipelines.website import Website
-from personalization_pipelines.website.model_parameters import (
-    AlsoDid,
-    AnyModel,
-    Blacklist,
-    Editorial,
-    ItemKnn,
-    Later,
-    Popularity,
-    RecentlyAdded,
-)
+from typing import TYPE_CHECKING, get_args
+
+from personalization_pipelines.foundation.errors import ConfigurationError, NotBuiltYet
+from personalization_pipelines.foundation.registration import registered
+from personalization_pipelines.models.parameters import Later, Learning, Model
+
+if TYPE_CHECKING:
+    from personalization_pipelines.models.learner import Learner
+    from personalization_pipelines.website import Website
+
+TYPES = "personalization_pipelines.models.types"
+GROUP = "personalization.models"
 
 
-def learner(model: AnyModel, website: Website) -> Learner:
+def parameter_classes() -> tuple[type[Model], ...]:
+    """Return the class of parameters of every model type. Raises ConfigurationError where two have one name."""
+    found = tuple(one for one in registered(TYPES, Model, GROUP) if one is not Learning)
+    names: dict[str, type[Model]] = {}
+    for one in found:
+        for name in type_names(one):
+            if name in names:
+                raise ConfigurationError(
+                    f"the model type {name!r} is brought by {names[name].__module__} and by {one.__module__}; "
+                    "rename one, or uninstall its package"
+                )
+            names[name] = one
+    return found
+
+
+def type_names(parameters: type[Model]) -> tuple[str, ...]:
+    """Return the names by which the website's file calls a class of parameters."""
+    return get_args(parameters.model_fields["type"].annotation)
+
+
+def built_types() -> tuple[str, ...]:
+    """Return the names of all model types that can be built."""
+    return tuple(name for one in parameter_classes() for name in type_names(one))
+
+
+LATER_TYPES: tuple[str, ...] = get_args(Later.model_fields["type"].annotation)
+
+
+def learner(model: Model, website: Website) -> Learner:
     """Return what learns this model; NotBuiltYet for a type or an option that does not exist yet."""
     for option in ("submodels", "segments", "time_slots"):
         if getattr(model, option):
             raise NotBuiltYet(f"{model.type}: `{option}` is not built yet; remove it from the model")
-    match model:
-        case Popularity():
-            return PopularityLearner(model)
-        case AlsoDid():
-            return AlsoDidLearner(model)
-        case ItemKnn():
-            return ItemKnnLearner(model)
-        case RecentlyAdded():
-            return RecentlyAddedLearner(model)
-        case Editorial():
-            return EditorialLearner(model, website)
-        case Blacklist():
-            return BlacklistLearner(model, website)
-        case Later():
-            raise NotBuiltYet(f"the model type `{model.type}` is not built yet")
+    return model.learner(website)

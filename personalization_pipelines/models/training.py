@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from personalization_pipelines.foundation.errors import ConfigurationError
 from personalization_pipelines.foundation.fingerprint import fingerprint
 from personalization_pipelines.models.artifact import ModelArtifact, current_build, load_model, read_head, save_model
@@ -22,13 +20,13 @@ from personalization_pipelines.models.evaluation.offline_evaluation import (
     target_event,
 )
 from personalization_pipelines.models.evaluation.ranking_metrics import Drop, metric_drop
-from personalization_pipelines.models.forms.learned import Learned
+from personalization_pipelines.models.forms.form import Learned
 from personalization_pipelines.models.learner import Learner
 from personalization_pipelines.models.matrices.read_features import feature_fingerprint, read_training_data
 from personalization_pipelines.models.matrices.training_data import TrainingData
 from personalization_pipelines.models.named_items import banned_items, moved_items
+from personalization_pipelines.models.parameters import Learning, Model
 from personalization_pipelines.models.registry import learner
-from personalization_pipelines.website.model_parameters import AnyModel, Learning
 from personalization_pipelines.website.one_build import Build
 
 HISTORY = "evaluations.jsonl"
@@ -111,7 +109,7 @@ def _history(directory: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def _model(build: Build, name: str) -> AnyModel:
+def _model(build: Build, name: str) -> Model:
     try:
         return build.website.models[name]
     except KeyError:
@@ -119,7 +117,7 @@ def _model(build: Build, name: str) -> AnyModel:
         raise ConfigurationError(f"website {build.website.name} has no model {name!r}; it has: {known}") from None
 
 
-def _fingerprint(build: Build, model: AnyModel, learns: Learner) -> str:
+def _fingerprint(build: Build, model: Model, learns: Learner) -> str:
     website = build.website
     return fingerprint(
         code=learns.version,
@@ -141,7 +139,7 @@ def _unchanged(directory: Path, wanted: str) -> ModelArtifact | None:
 
 
 def _metrics(
-    directory: Path, build: Build, model: AnyModel, learns: Learner, data: TrainingData, tell: Progress
+    directory: Path, build: Build, model: Model, learns: Learner, data: TrainingData, tell: Progress
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Return metrics and floor, from the kept evaluations where the same was asked before."""
     if not isinstance(model, Learning):
@@ -175,7 +173,7 @@ def _keep(directory: Path, history: list[dict[str, Any]]) -> None:
 def _artifact(
     build: Build,
     name: str,
-    model: AnyModel,
+    model: Model,
     wanted: str,
     data: TrainingData,
     learned: Learned,
@@ -190,8 +188,7 @@ def _artifact(
         as_of=build.as_of.isoformat(),
         item_types=data.index.types,
         items=data.index.ids,
-        ranking=learned.ranking,
-        neighbours=learned.neighbours,
+        parts=learned.parts,
         parameters=model.model_dump(mode="json"),
         metrics=metrics,
         floor_metrics=floor,
@@ -218,13 +215,11 @@ def _report(made: ModelArtifact, unchanged: bool, seconds: float) -> ModelReport
 
 
 def preview(made: ModelArtifact) -> tuple[dict[str, object], ...]:
-    """Return the first ten places: of the first list, or of the neighbours of the most visited item."""
-    if made.neighbours is not None and len(made.items):
-        most = int(np.argmax(made.neighbours.users))
-        of, (rows, scores) = made.items[most], made.neighbours.lists.of(most)
-    elif made.ranking is not None and made.ranking.keys:
-        of, (rows, scores) = made.ranking.keys[0], made.ranking.lists.of(0)
-    else:
+    """Return the first ten places of a list that a person may look at."""
+    example = made.answer.example()
+    if example is None:
         return ()
+    of, rows, scores = example
+    name = of if isinstance(of, str) else made.items[of]
     pairs = zip(rows[:PREVIEW_ROWS].tolist(), scores[:PREVIEW_ROWS].tolist(), strict=True)
-    return tuple({"list": of, "item": made.items[row], "score": round(score, 6)} for row, score in pairs)
+    return tuple({"list": name, "item": made.items[row], "score": round(score, 6)} for row, score in pairs)

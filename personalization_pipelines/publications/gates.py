@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personalization_pipelines.foundation.errors import QualityGateFailed
-from personalization_pipelines.models.forms.learned import Lists, site_key
+from personalization_pipelines.models.forms.form import Lists
 from personalization_pipelines.publications.read.published import Publication
 from personalization_pipelines.scenarios.plan import PlanReference, PlanScenario
 from personalization_pipelines.website import Website
@@ -127,38 +127,16 @@ def _valid(publication: Publication) -> Flags:
 def _lists(publication: Publication, scenario: PlanScenario) -> Iterator[Lists]:
     for name in scenario.models():
         model = publication.models[name]
-        yield from (part.lists for part in (model.ranking, model.neighbours) if part is not None)
+        for part in model.parts.values():
+            yield from part.listed()
 
 
 def _answered(publication: Publication, scenario: PlanScenario, reference: PlanReference, good: Flags) -> Flags:
     """Return which items, as context, get at least one item that may be given out from one model."""
     model = publication.models[reference.model]
-    answered = np.zeros(len(good), bool)
-    if model.ranking is not None:
-        numbers = [model.list_number.get(site_key(kind)) for kind in scenario.output]
-        site = [model.ranking.lists.of(number)[0] for number in numbers if number is not None]
-        rows = np.concatenate([np.empty(0, np.int32), *site])
-        rows = rows[good[rows]]
-        answered |= len(rows) > 0
-        if scenario.filters.exclude_context_items and len(rows) == 1:
-            answered[rows[0]] = False  # the one item of the list is no answer to itself
-    if model.neighbours is not None and reference.context != "history":
-        answered |= _has_neighbour(model.neighbours.lists, good, scenario.filters.exclude_context_items)
-    return answered
-
-
-def _has_neighbour(lists: Lists, good: Flags, without_self: bool) -> Flags:
-    """Return which lists hold a good row; in chunks, so that memory does not follow the number of neighbours."""
-    answered = np.zeros(len(lists), bool)
-    for first in range(0, len(lists), _CHUNK):
-        starts = lists.starts[first : first + _CHUNK + 1]
-        rows = lists.rows[starts[0] : starts[-1]]
-        hits = good[rows]
-        if without_self:
-            own = np.repeat(np.arange(first, first + len(starts) - 1, dtype=np.int32), np.diff(starts))
-            hits &= rows != own
-        answered[first : first + _CHUNK] = _any(starts - starts[0], hits)
-    return answered
+    if model.needs != "none" and reference.context == "history":
+        return np.zeros(len(good), bool)
+    return model.answer.answered(good, scenario.output, scenario.filters.exclude_context_items)
 
 
 def _any(starts: NDArray[np.int64], hits: Flags) -> Flags:

@@ -11,9 +11,10 @@ from typing import Literal
 import msgspec
 
 from personalization_pipelines.foundation.errors import ConfigurationError, NotBuiltYet
+from personalization_pipelines.models.named_items import BLACKLIST
+from personalization_pipelines.models.parameters import ContextKind, Later
 from personalization_pipelines.publications.format.arrays import decode_json
 from personalization_pipelines.website import Website
-from personalization_pipelines.website.model_parameters import Blacklist, ContextKind, Later
 from personalization_pipelines.website.scenario_parameters import (
     CategoryFilter,
     Filters,
@@ -165,7 +166,7 @@ def _reference(website: Website, reference: ModelReference, where: str) -> PlanR
         raise ConfigurationError(f"{where}: no model is called {reference.model!r}; known are {list(website.models)}")
     if isinstance(model, Later):
         raise NotBuiltYet(f"{where}: models of type {model.type!r} are not built yet ({reference.model!r})")
-    if isinstance(model, Blacklist):
+    if model.type == BLACKLIST:
         raise ConfigurationError(f"{where}: {reference.model!r} is a blacklist, it cannot recommend anything")
     if reference.data != "main":
         raise NotBuiltYet(

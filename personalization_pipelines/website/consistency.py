@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from personalization_pipelines.foundation.errors import InvalidIdentifier
 from personalization_pipelines.foundation.identifiers import parse_user_id
-from personalization_pipelines.website.model_parameters import Blacklist, Editorial, ItemReference
+from personalization_pipelines.models.named_items import BLACKLIST
+from personalization_pipelines.models.parameters import ItemReference
 from personalization_pipelines.website.scenario_parameters import Scenario
 from personalization_pipelines.website.sentences import did_you_mean, shown
 from personalization_pipelines.website.strict_yaml import Path
@@ -31,8 +32,7 @@ def check(website: Website, names: Names) -> Found:
     yield from _twice(("output_attributes",), website.output_attributes or [])
     yield from _twice(("content", "export_hosts"), [host.text for host in website.content.export_hosts])
     for name, model in website.models.items():
-        if isinstance(model, Editorial | Blacklist):
-            yield from _items(website, ("models", name, "items"), model.items)
+        yield from _items(website, ("models", name, "items"), model.named_items)
     for name, scenario in website.scenarios.items():
         yield from _scenario(website, names, ("scenarios", name), scenario)
     yield from _tests(website, names)
@@ -51,7 +51,7 @@ def _twice(path: Path, entries: list[str]) -> Found:
             yield (*path, position), f"{shown(entry)} is listed twice"
 
 
-def _items(website: Website, path: Path, items: list[ItemReference]) -> Found:
+def _items(website: Website, path: Path, items: Sequence[ItemReference]) -> Found:
     seen: set[tuple[int, str]] = set()
     for position, item in enumerate(items):
         if item.type not in website.item_types:
@@ -87,11 +87,15 @@ def _scenario(website: Website, names: Names, path: Path, scenario: Scenario) ->
             yield from _reference(website, names, (*here, position), name)
 
 
+def _is_blacklist(website: Website, name: str) -> bool:
+    return name in website.models and website.models[name].type == BLACKLIST
+
+
 def _reference(website: Website, names: Names, path: Path, name: str) -> Found:
     if name not in names.models:
-        known = [other for other in names.models if not isinstance(website.models.get(other), Blacklist)]
+        known = [other for other in names.models if not _is_blacklist(website, other)]
         yield path, f"there is no model {shown(name)}{did_you_mean(name, known, otherwise='the models are')}"
-    elif isinstance(website.models.get(name), Blacklist):
+    elif _is_blacklist(website, name):
         yield path, f"{shown(name)} is a blacklist: it holds in every scenario and can not answer in one"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from personalization_pipelines.website.fields import span_text
+from personalization_pipelines.foundation.fields import span_text
 from personalization_pipelines.website.strict_yaml import Path
 from personalization_pipelines.website.values import Website
 

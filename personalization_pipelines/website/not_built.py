@@ -9,17 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import get_args
 
-from personalization_pipelines.website.model_parameters import Later
+from personalization_pipelines.models.registry import LATER_TYPES
 from personalization_pipelines.website.scenario_parameters import Filters
 from personalization_pipelines.website.strict_yaml import Path
 
-LATER_TYPES: tuple[str, ...] = get_args(Later.model_fields["type"].annotation)
-BUILT_TYPES = (
-    "popularity", "also_clicked", "also_bought", "also_consumed", "also_basket",
-    "item_knn", "recently_added", "editorial", "blacklist",
-)  # fmt: skip
 BUILT_FILTERS = (
     "context_items", "already_bought", "already_consumed", "exclude_categories", "exclude_context_category",
     "max_repeats",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from personalization_pipelines.website.fields import CategoryPath, Strict
+from personalization_pipelines.foundation.fields import CategoryPath, Strict
 
 
 class ModelReference(Strict):

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from personalization_pipelines.models.registry import LATER_TYPES, built_types
 from personalization_pipelines.website.json_schema import keys_at
-from personalization_pipelines.website.not_built import BUILT_TYPES, LATER_TYPES
 from personalization_pipelines.website.strict_yaml import Path
 
 SECRET_KEYS = {"license_key", "token"}
@@ -111,8 +111,8 @@ def _unknown_key(detail: Any) -> str:
 
 def _unknown_type(detail: Any) -> str:
     tag = str(detail["ctx"]["tag"])
-    near = difflib.get_close_matches(tag, BUILT_TYPES + LATER_TYPES, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"built are {', '.join(BUILT_TYPES)}"
+    near = difflib.get_close_matches(tag, built_types() + LATER_TYPES, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"built are {', '.join(built_types())}"
     return f"there is no model type {shown(tag)}; {hint}"
 
 
@@ -144,6 +144,6 @@ _SENTENCES: dict[str, Callable[[Any], str]] = {
         f"expected at least {detail['ctx']['min_length']}, found {detail['ctx']['actual_length']}"
     ),
     "union_tag_invalid": _unknown_type,
-    "union_tag_not_found": lambda detail: f"a model needs a `type`; built are {', '.join(BUILT_TYPES)}",
+    "union_tag_not_found": lambda detail: f"a model needs a `type`; built are {', '.join(built_types())}",
     "finite_number": lambda detail: "expected a finite number",
 }

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from personalization_pipelines.foundation.currency import fraction_digits
-from personalization_pipelines.foundation.identifiers import (
-    parse_customer_id,
-    parse_item_id,
-    parse_website_name,
-)
-from personalization_pipelines.website.addresses import check_address, is_address
-from personalization_pipelines.website.export_hosts import ExportHostEntry
-from personalization_pipelines.website.fields import (
+from personalization_pipelines.foundation.fields import (
     DEFAULT_ROBOTS,
     CategoryPath,
     Cron,
@@ -28,8 +21,21 @@ from personalization_pipelines.website.fields import (
     Span,
     Strict,
 )
-from personalization_pipelines.website.model_parameters import AnyModel
+from personalization_pipelines.foundation.identifiers import (
+    parse_customer_id,
+    parse_item_id,
+    parse_website_name,
+)
+from personalization_pipelines.models.parameters import Later, Model
+from personalization_pipelines.models.registry import parameter_classes
+from personalization_pipelines.website.addresses import check_address, is_address
+from personalization_pipelines.website.export_hosts import ExportHostEntry
 from personalization_pipelines.website.scenario_parameters import Scenario
+
+if TYPE_CHECKING:
+    AnyModel = Model
+else:  # the types that there are when this is imported, those of other installed packages among them
+    AnyModel = Annotated[Union[(*parameter_classes(), Later)], Field(discriminator="type")]
 
 DEFAULT_WEIGHTS: dict[str, float] = {"click": 1, "consume": 3, "basket": 5, "wishlist": 4, "rate": 4, "buy": 10}
 STRONG_EVENT = {"commerce": "buy", "publisher": "consume"}

@@ -13,7 +13,8 @@ from functools import lru_cache
 from itertools import islice
 
 from personalization_pipelines.publications.read.published import Publication, PublishedModel
-from serving.recommending.candidates import MOST_RELEVANT, Candidates, FromNeighbours
+from serving.recommending.candidates.asking import MOST_RELEVANT, Candidates
+from serving.recommending.candidates.from_neighbours import FromNeighbours
 from serving.recommending.question import ContextItem, Recommended
 from serving.recommending.shelf import Shelf, shelf_of
 

@@ -13,18 +13,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 
-from personalization_pipelines.models.forms.scoring import CONTEXT_ITEMS, PROFILE_ITEMS
-from personalization_pipelines.publications.read.published import Publication, PublishedModel
+from personalization_pipelines.publications.read.published import Publication
 from personalization_pipelines.scenarios.plan import PlanCategory, PlanLevel, PlanReference, PlanScenario
-from serving.recommending.candidates import Candidates, FromNeighbours, FromRanking
+from serving.recommending.candidates import candidates
+from serving.recommending.candidates.asking import Asking, Candidates
 from serving.recommending.filters import Filters
 from serving.recommending.question import Answer, ContextItem, LiveHistory, Question, Recommended
 from serving.recommending.ready import Pick, ready_of, recommended
 from serving.recommending.sessions import shown_too_often
 from serving.recommending.shelf import Ranges, Shelf, shelf_of
-from serving.recommending.visitor_past import SOURCES, Entry, Past
+from serving.recommending.visitor_past import SOURCES, Past
 
 OTHER_CATEGORY = "other category than the level's"
 
@@ -112,11 +112,11 @@ def _ask_level(made: _Composition, level: PlanLevel) -> None:
     paths = _level_paths(made, level.category)
     turns = []
     for reference in level.models:
-        candidates = _ask(made, reference, paths)
-        if candidates is not None:
+        said = _ask(made, reference, paths)
+        if said is not None:
             made.asked = True
-            ranges = None if paths is None or candidates.by_category else made.shelf.ranges(paths)
-            turns.append((_passing(made, candidates, ranges), reference.weight))
+            ranges = None if paths is None or said.by_category else made.shelf.ranges(paths)
+            turns.append((_passing(made, said, ranges), reference.weight))
     if not made.question.explain:
         _take(made, turns)
         return
@@ -140,46 +140,26 @@ def _told(
 def _ask(made: _Composition, reference: PlanReference, paths: tuple[str, ...] | None) -> Candidates | None:
     """Return what a model says, None where it can not be asked: no context for it at all."""
     model = made.publication.models[reference.model]
-    if model.needs == "none":
-        by_category = paths is not None and _has_category_lists(model)
-        return FromRanking(model, made.question.output_types, paths if by_category else None)
-    asked, past = _context_of(made, model, reference)
-    newest = next(past, None)
-    if newest is None and not asked:
-        return None
-    made.used_history = made.used_history or newest is not None
-    entries = () if newest is None else chain((newest,), past)
-    return FromNeighbours(model, [(one.row, one.source) for one in asked], entries)
+    asking = Asking(made.question, paths, made.context, reference.context, made.past, made.scenario.input)
+    said = candidates(model, asking)
+    if said is not None:
+        made.used_history = made.used_history or said.used_history
+    return said
 
 
-def _has_category_lists(model: PublishedModel) -> bool:
-    return model.type == "popularity"
-
-
-def _context_of(
-    made: _Composition, model: PublishedModel, reference: PlanReference
-) -> tuple[list[ContextItem], Iterator[Entry]]:
-    """Return the request's items and the visitor's entries a model is asked with."""
-    asked = made.context if reference.context != "history" else []
-    if reference.context == "items" or (reference.context == "both" and model.needs == "items" and asked):
-        return asked, iter(())
-    limit = PROFILE_ITEMS if model.needs == "history" else CONTEXT_ITEMS
-    return asked, made.past.interests(made.scenario.input, limit)
-
-
-def _passing(made: _Composition, candidates: Candidates, ranges: Ranges | None) -> Iterator[Pick]:
+def _passing(made: _Composition, model: Candidates, ranges: Ranges | None) -> Iterator[Pick]:
     """Yield a model's candidates that may be shown and are not in the answer yet, best first."""
     taken, filters, shelf = made.taken, made.filters, made.shelf
     standing, excluded, plain = filters.standing, filters.rows, ranges is None and not filters.by_category
-    for row, said in candidates.ranked():
+    for row, score in model.ranked():
         if row in taken:
             continue
         if plain and standing[row] and row not in excluded:  # the usual case first
-            yield row, said, candidates
+            yield row, score, model
         elif ranges is not None and not shelf.in_ranges(row, ranges):
             filters.dropped[OTHER_CATEGORY] += 1
         elif filters.passes(row):
-            yield row, said, candidates
+            yield row, score, model
 
 
 def _take(made: _Composition, turns: list[tuple[Iterator[Pick], int]]) -> None:
@@ -237,21 +217,21 @@ def _moved(path: str, category: PlanCategory) -> str:
 
 
 def _add_details(made: _Composition, items: list[Recommended]) -> None:
-    for one, (row, _, candidates) in zip(items, made.picked, strict=True):
+    for one, (row, _, said) in zip(items, made.picked, strict=True):
         if made.question.nearest_category:
             one.category = _nearest_category(made, row)
         if made.question.explain:
-            one.explanation = _explanation(made, candidates, one)
+            one.explanation = _explanation(made, said, one)
 
 
-def _explanation(made: _Composition, candidates: Candidates, one: Recommended) -> dict[str, object]:
+def _explanation(made: _Composition, said: Candidates, one: Recommended) -> dict[str, object]:
     return {
         "model": one.model,
-        "type": candidates.model.type,
-        "build": candidates.model.build_id,
+        "type": said.model.type,
+        "build": said.model.build_id,
         "supportingItems": [item.item for item in one.origin],
-        "lists": list(candidates.keys),
-        "usersCounted": candidates.users(one.origin),
+        "lists": list(said.keys),
+        "usersCounted": said.users(one.origin),
         "filtersPassed": made.filters.names(),
     }
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personalization_pipelines.foundation.currency import fraction_digits
+from personalization_pipelines.models.forms.ranking import Ranking
 from personalization_pipelines.publications.read.published import Items, Publication
 from serving.recommending.shelf import shelf_of
 
@@ -119,12 +120,12 @@ class Catalogue:
         """Return each row's place in the first popularity model that has lists of this category, else infinity."""
         places = np.full(len(self.items), np.inf)
         for model in self.publication.models.values():
-            if model.type != "popularity" or model.ranking is None:
+            if model.type != "popularity" or not isinstance(model.answer, Ranking):
                 continue
             for item_type in self.publication.plan.item_types:
                 key = f"category:{item_type}:{path}" if path else f"site:{item_type}"
                 if key in model.list_number:
-                    rows, _ = model.ranking.lists.of(model.list_number[key])
+                    rows, _ = model.answer.lists.of(model.list_number[key])
                     places[rows] = np.minimum(places[rows], np.arange(len(rows)))
             if np.isfinite(places).any():
                 break

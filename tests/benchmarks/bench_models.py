@@ -14,12 +14,12 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from personalization_pipelines.models.evaluation.offline_evaluation import evaluate, questions, target_event
-from personalization_pipelines.models.forms.learned import Neighbours
+from personalization_pipelines.models.forms.neighbours import Neighbours
 from personalization_pipelines.models.forms.scoring import recency_weights, score_neighbours
 from personalization_pipelines.models.matrices.training_data import EVENT_NAMES, TrainingData
 from personalization_pipelines.models.matrices.user_items import user_items
+from personalization_pipelines.models.parameters import Learning
 from personalization_pipelines.models.registry import learner
-from personalization_pipelines.website.model_parameters import Learning
 from tests.benchmarks.report import Report
 from tests.conftest import make_website
 from tests.models.public_data import complete_journey
@@ -55,7 +55,7 @@ def run(report: Report) -> None:
             [lambda asked=asked, model=model, learns=learns: evaluate(asked, model, learns)], rounds=1
         )
         report.add(f"models/{name} evaluation, floor included", seconds, "CPU s", goal="")
-    learned = learner(website.models["item_knn"], website).learn(data).neighbours
+    learned = learner(website.models["item_knn"], website).learn(data).answer
     assert learned is not None
     report.add("models/scoring 16 items of 300 neighbours", _scoring(learned), "µs p50", goal="one request's share")
 

@@ -19,7 +19,9 @@ import numpy as np
 import pyarrow as pa
 
 from personalization_pipelines.foundation.home import Home
-from personalization_pipelines.models.forms.learned import Lists, Neighbours, Ranking
+from personalization_pipelines.models.forms.form import MAIN, Lists
+from personalization_pipelines.models.forms.neighbours import Neighbours
+from personalization_pipelines.models.forms.ranking import Ranking
 from personalization_pipelines.publications.format.arrays import Coded, Texts
 from personalization_pipelines.publications.format.publication_arrays import (
     Content,
@@ -116,7 +118,7 @@ def built(root: Path, count: int, people: int) -> Build:
     pairs = [(1, str(number)) for number in numbers]
     for entry, arrays in content.models:
         published = PublishedModel.of(entry, arrays)
-        learned = published.ranking or published.neighbours
+        learned = published.answer
         assert learned is not None
         write_model(build, entry.name, pairs, learned)
     return build
@@ -163,8 +165,8 @@ def made(count: int, people: int, *, length: int = LENGTH) -> Content:
     counted = np.ones(len(paths), np.int64)
     ranking = Ranking(tuple(f"category:1:{path}" for path in paths), lists, counted, counted)
     models = [
-        model_arrays(plan.models["also_bought"], "a", {}, None, neighbours),
-        model_arrays(plan.models["top_bought"], "b", {}, ranking, None),
+        model_arrays(plan.models["also_bought"], "a", {}, {MAIN: neighbours}),
+        model_arrays(plan.models["top_bought"], "b", {}, {MAIN: ranking}),
     ]
     return Content(plan, arrays, categories, visitors, models)
 

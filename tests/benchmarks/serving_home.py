@@ -21,7 +21,9 @@ from personalization_pipelines.events.event import Event
 from personalization_pipelines.events.live.live_history import LiveStore
 from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.foundation.identifiers import pseudonym
-from personalization_pipelines.models.forms.learned import Lists, Neighbours, Ranking
+from personalization_pipelines.models.forms.form import MAIN, Lists
+from personalization_pipelines.models.forms.neighbours import Neighbours
+from personalization_pipelines.models.forms.ranking import Ranking
 from personalization_pipelines.publications.format.arrays import Coded, Texts
 from personalization_pipelines.publications.format.publication_arrays import (
     Content,
@@ -79,10 +81,10 @@ def _publish(home: Home, website: Website) -> None:
     for name in ("also_bought", "for_you"):
         rows = ((random.pareto(1.1, ITEMS * LENGTH) * 2_000) % ITEMS).astype(np.int32)
         lists = Lists(starts, _distinct(rows), _falling(random, ITEMS * LENGTH))
-        entries.append(model_arrays(plan.models[name], "b", {"recency": 2.0}, None, Neighbours(lists, starts[1:])))
+        entries.append(model_arrays(plan.models[name], "b", {"recency": 2.0}, {MAIN: Neighbours(lists, starts[1:])}))
     best = Lists(np.array([0, LENGTH]), np.arange(LENGTH, dtype=np.int32), np.arange(LENGTH, 0, -1, dtype=np.float32))
     one = np.ones(1, np.int64)
-    entries.append(model_arrays(plan.models["top_bought"], "b", {}, Ranking(("site:1",), best, one, one), None))
+    entries.append(model_arrays(plan.models["top_bought"], "b", {}, {MAIN: Ranking(("site:1",), best, one, one)}))
     content = Content(plan, *_items(), _visitors(random, website), entries)
     write_publication(directory / ID, content, publication=ID, as_of=AS_OF)
     (directory / CURRENT).write_text(ID + "\n")

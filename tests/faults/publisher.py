@@ -41,7 +41,7 @@ def build_of(home: Home, number: int) -> Build:
 def numbers_in(publication: Publication) -> set[int]:
     """Return the numbers that a publication's parts carry: exactly one, unless two were mixed."""
     items, models = publication.items, publication.models
-    top, also = models["top"].ranking, models["also"].neighbours
+    top, also = models["top"].answer, models["also"].answer
     assert top is not None and also is not None
     parts = [items.price_minor, top.lists.scores, also.lists.scores, publication.visitors.history(visitor("3"))[2]]
     found = {int(value) for part in parts for value in set(part.tolist())}

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from personalization_pipelines.models.evaluation.offline_evaluation import Questions, ask
-from personalization_pipelines.models.forms.learned import ItemIndex
+from personalization_pipelines.models.forms.form import ItemIndex
 from personalization_pipelines.models.matrices.training_data import (
     DAY_MICROSECONDS,
     EVENT_NAMES,

@@ -19,7 +19,9 @@ from personalization_pipelines.models.artifact import (
     read_head,
     save_model,
 )
-from personalization_pipelines.models.forms.learned import Lists, Neighbours, Ranking
+from personalization_pipelines.models.forms.form import MAIN, Lists
+from personalization_pipelines.models.forms.neighbours import Neighbours
+from personalization_pipelines.models.forms.ranking import Ranking
 
 
 def artifact(build_id: str = "b1", best: float = 3.0) -> ModelArtifact:
@@ -34,8 +36,10 @@ def artifact(build_id: str = "b1", best: float = 3.0) -> ModelArtifact:
         as_of="2024-05-20T12:00:00+00:00",
         item_types=np.array([1, 1, 2], np.int32),
         items=("77", "schön", "猫"),
-        ranking=Ranking(("site:1", "category:1:/Käse"), ranked, np.array([9, 3]), np.array([4, 2])),
-        neighbours=Neighbours(near, np.array([3, 0, 1])),
+        parts={
+            MAIN: Ranking(("site:1", "category:1:/Käse"), ranked, np.array([9, 3]), np.array([4, 2])),
+            "near": Neighbours(near, np.array([3, 0, 1])),
+        },
         parameters={"history": "P30D"},
         metrics={"HR@10": 0.25},
         counts={"events": 9, "lists": 4},
@@ -46,22 +50,23 @@ def test_every_part_comes_back_memory_mapped(tmp_path: Path) -> None:
     save_model(tmp_path, artifact())
     loaded = load_model(tmp_path)
     assert (loaded.items, loaded.parameters, loaded.metrics) == (artifact().items, {"history": "P30D"}, {"HR@10": 0.25})
-    assert loaded.ranking is not None and loaded.ranking.keys == ("site:1", "category:1:/Käse")
-    assert loaded.ranking.lists.of(0)[0].tolist() == [2, 0]
-    assert loaded.neighbours is not None and loaded.neighbours.lists.of(2)[0].tolist() == [0]
-    assert isinstance(loaded.neighbours.lists.rows, np.memmap)
+    assert list(loaded.parts) == [MAIN, "near"]
+    assert loaded.answer.keys == ("site:1", "category:1:/Käse")
+    assert loaded.answer.lists.of(0)[0].tolist() == [2, 0]
+    assert loaded.parts["near"].lists.of(2)[0].tolist() == [0]
+    assert isinstance(loaded.parts["near"].lists.rows, np.memmap)
 
 
 def test_a_model_without_any_list_comes_back_empty(tmp_path: Path) -> None:
     nothing = Lists(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
     empty = np.zeros(0, np.int64)
     made = ModelArtifact(
-        "m", "popularity", "b", "f", "t", np.zeros(0, np.int32), (), Ranking((), nothing, empty, empty),
-        Neighbours(nothing, empty),
+        "m", "popularity", "b", "f", "t", np.zeros(0, np.int32), (),
+        {MAIN: Ranking((), nothing, empty, empty), "near": Neighbours(nothing, empty)},
     )  # fmt: skip
     save_model(tmp_path, made)
     loaded = load_model(tmp_path)
-    assert loaded.items == () and loaded.ranking is not None and loaded.ranking.keys == ()
+    assert loaded.items == () and loaded.answer.keys == ()
 
 
 def test_a_build_and_its_model_can_both_be_loaded(tmp_path: Path) -> None:
@@ -122,22 +127,21 @@ def test_flipped_bits_and_cut_files_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("part", "values", "problem"),
     [
-        ("rows", np.array([3, 0, 1], np.int32), "not below 3"),
-        ("rows", np.array([-1, 0, 1], np.int32), "not below 3"),
+        ("rows", np.array([3, 0, 1], np.int32), r"outside 0\.\.2"),
+        ("rows", np.array([-1, 0, 1], np.int32), r"outside 0\.\.2"),
         ("scores", np.array([1, 2, 2], np.float32), "not best first"),
-        ("scores", np.array([1, np.nan, 2], np.float32), "not above 0"),
-        ("scores", np.array([1, 0, 2], np.float32), "not above 0"),
-        ("starts", np.array([0, 4, 3]), "go backwards"),
-        ("starts", np.array([0, 2]), "bounds for 2 parts"),
+        ("scores", np.array([1, np.nan, 2], np.float32), "not finite numbers above 0"),
+        ("scores", np.array([1, 0, 2], np.float32), "not finite numbers above 0"),
+        ("starts", np.array([0, 4, 3]), "ascending order"),
+        ("starts", np.array([0, 2]), "has 2 elements where 3 belong"),
     ],
 )
 def test_lists_that_cannot_be_right_are_refused_though_their_checksums_are(
     tmp_path: Path, part: str, values: np.ndarray, problem: str
 ) -> None:
     good = artifact()
-    assert good.ranking is not None
-    lists = {name: getattr(good.ranking.lists, name) for name in ("starts", "rows", "scores")} | {part: values}
-    object.__setattr__(good.ranking, "lists", Lists(**lists))
+    lists = {name: getattr(good.answer.lists, name) for name in ("starts", "rows", "scores")} | {part: values}
+    object.__setattr__(good.answer, "lists", Lists(**lists))
     save_model(tmp_path, good)
     with pytest.raises(CorruptData, match=problem):
         load_model(tmp_path)

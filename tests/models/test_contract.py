@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personalization_pipelines.models.artifact import ModelArtifact, load_model, save_model
-from personalization_pipelines.models.artifact_check import check_lists, in_order
-from personalization_pipelines.models.forms.learned import Learned, Lists, site_key
+from personalization_pipelines.models.forms.form import Learned, Lists
+from personalization_pipelines.models.forms.ranked_lists import check_lists, in_order
+from personalization_pipelines.models.forms.ranking import site_key
 from personalization_pipelines.models.forms.scoring import score_neighbours
 from personalization_pipelines.models.matrices.training_data import FIRST, TrainingData, training_data
 from personalization_pipelines.models.registry import learner
@@ -69,15 +70,14 @@ def data_of(entries: Entries, **more: object) -> TrainingData:
 
 
 def lists_of(learned: Learned) -> Lists:
-    part = learned.ranking or learned.neighbours
-    assert part is not None
-    return part.lists
+    (lists,) = learned.answer.listed()
+    return lists
 
 
 def written(name: str, data: TrainingData, learned: Learned) -> ModelArtifact:
     return ModelArtifact(
         name, WEBSITE.models[name].type, "build", "f", "t", data.index.types, data.index.ids,
-        learned.ranking, learned.neighbours, counts=learned.counts,
+        learned.parts, counts=dict(learned.counts),
     )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def test_scores_are_above_0_and_best_first_with_ties_by_row(name: str) -> None:
     learned = learn(name, data_of(checkerboard()))
     lists = lists_of(learned)
     assert len(lists.rows) and learned.lists
-    check_lists(Path(name), lists, len(lists), SIZE)
+    check_lists(name, lists, len(lists), SIZE, thorough=True)
     assert lists.rows.dtype == np.int32 and lists.scores.dtype == np.float32
 
 
@@ -100,11 +100,10 @@ def test_a_saved_model_loads_as_it_was(name: str, tmp_path: Path) -> None:
     save_model(tmp_path, written(name, data, learned))
     loaded = load_model(tmp_path)
     assert (loaded.items, loaded.counts) == (data.index.ids, learned.counts)
-    for ours, theirs in ((learned.ranking, loaded.ranking), (learned.neighbours, loaded.neighbours)):
-        assert (ours is None) == (theirs is None)
-        if ours is not None and theirs is not None:
-            assert all(np.array_equal(getattr(ours.lists, part), getattr(theirs.lists, part)) for part in LIST_PARTS)
-            assert np.array_equal(ours.users, theirs.users)
+    assert list(loaded.parts) == list(learned.parts)
+    for ours, theirs in zip(learned.parts.values(), loaded.parts.values(), strict=True):
+        assert (ours.form, ours.texts) == (theirs.form, theirs.texts)
+        assert all(np.array_equal(array, theirs.arrays()[name]) for name, array in ours.arrays().items())
 
 
 LIST_PARTS = ("starts", "rows", "scores")
@@ -136,7 +135,7 @@ def test_a_blacklisted_item_is_in_no_list(name: str) -> None:
 
 @pytest.mark.parametrize("name", NEIGHBOURS)
 def test_no_item_is_its_own_neighbour_and_neighbours_share_the_parity(name: str) -> None:
-    neighbours = learn(name, data_of(checkerboard())).neighbours
+    neighbours = learn(name, data_of(checkerboard())).answer
     assert neighbours is not None
     for row in range(SIZE):
         rows, _ = neighbours.lists.of(row)
@@ -146,7 +145,7 @@ def test_no_item_is_its_own_neighbour_and_neighbours_share_the_parity(name: str)
 
 @pytest.mark.parametrize("name", NEIGHBOURS)
 def test_the_withheld_item_is_the_answer_to_a_visitors_history(name: str) -> None:
-    neighbours = learn(name, data_of(checkerboard())).neighbours
+    neighbours = learn(name, data_of(checkerboard())).answer
     assert neighbours is not None
     for visitor in range(SIZE):
         own = np.array([number for number in range(visitor % 2, SIZE, 2) if number != visitor])
@@ -172,7 +171,7 @@ def test_events_before_the_history_and_other_events_do_not_count(name: str) -> N
 
 def test_an_unknown_category_has_no_list_and_a_known_one_has_its_ancestors() -> None:
     data = data_of(checkerboard(), categories={item(3): ["/Odd/Three"], item(5): ["/Odd"]})
-    ranking = learn("popularity", data).ranking
+    ranking = learn("popularity", data).answer
     assert ranking is not None
     assert ranking.keys == ("site:1", "category:1:/Odd", "category:1:/Odd/Three")
     assert [ranking.lists.of(number)[0].tolist() for number in (1, 2)] == [[3, 5], [3]]
@@ -207,7 +206,7 @@ def test_recently_added_are_newest_first_within_the_age() -> None:
 def test_lists_hold_one_item_type_each_and_also_bought_stays_within_a_type() -> None:
     entries = [("buy", f"v{visitor}", what, TODAY) for visitor in range(3) for what in ("a", "b", "x", "y")]
     data = training_data(entries, day=TODAY, item_types={"a": 1, "b": 1, "x": 2, "y": 2})
-    ranking = learn("popularity", data).ranking
+    ranking = learn("popularity", data).answer
     assert ranking is not None and ranking.keys == (site_key(1), site_key(2))
     assert lists_of(learn("also_bought", data)).rows.tolist() == [1, 0, 3, 2]
     assert len(lists_of(learn("item_knn", data)).rows) == 12

@@ -41,9 +41,8 @@ def test_what_happened_long_ago_says_less() -> None:
     pairs = [("old", 0), ("new", 40)]
     entries = [("buy", f"{item}{v}", each, day) for item, day in pairs for v in range(3) for each in ("start", item)]
     learned = learner(website.models["m"], website).learn(training_data(entries, day=40))
-    assert learned.neighbours is not None
     data = training_data(entries, day=40)
-    rows, scores = learned.neighbours.lists.of(data.index.ids.index("start"))
+    rows, scores = learned.answer.lists.of(data.index.ids.index("start"))
     assert [data.index.ids[row] for row in rows] == ["new", "old"]
     assert scores[1] / scores[0] == pytest.approx(2.0 ** (-2 * 40 / 10))  # both sides of the pair, half-life 10 days
 
@@ -53,5 +52,4 @@ def test_the_newest_items_of_a_visitor_with_too_many_are_what_counts() -> None:
     entries = [("buy", "robot", f"{day}", day) for day in range(10, 20)] + [("buy", "other", "15", 19)]
     data = training_data(entries, day=20)
     learned = learner(website.models["m"], website).learn(data)
-    assert learned.neighbours is not None
-    assert [len(learned.neighbours.lists.of(row)[0]) for row in range(10)] == [0] * 8 + [1, 1]
+    assert [len(learned.answer.lists.of(row)[0]) for row in range(10)] == [0] * 8 + [1, 1]

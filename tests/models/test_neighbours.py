@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from personalization_pipelines.models.matrices import neighbours
+from personalization_pipelines.models.matrices import neighbour_search
 from personalization_pipelines.models.matrices.similarity import llr
 from personalization_pipelines.models.matrices.training_data import TrainingData, training_data
 from personalization_pipelines.models.registry import learner
@@ -29,8 +29,7 @@ def similar(item: str, **parameters: object) -> list[tuple[str, float]]:
     website = make_website(models={"m": {"type": "also_bought", **parameters}}, scenarios={})
     data = five_visitors()
     learned = learner(website.models["m"], website).learn(data)
-    assert learned.neighbours is not None
-    rows, scores = learned.neighbours.lists.of(data.index.ids.index(item))
+    rows, scores = learned.answer.lists.of(data.index.ids.index(item))
     return [(data.index.ids[row], round(float(score), 4)) for row, score in zip(rows, scores, strict=True)]
 
 
@@ -64,5 +63,5 @@ def test_llr_is_dunnings() -> None:
 def test_the_answer_does_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = similar("salt", minimum_common_visitors=1)
     for size in (1, 3, 7):
-        monkeypatch.setattr(neighbours, "BLOCK_PRODUCTS", size)
+        monkeypatch.setattr(neighbour_search, "BLOCK_PRODUCTS", size)
         assert similar("salt", minimum_common_visitors=1) == whole

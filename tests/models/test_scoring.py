@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personalization_pipelines.models.forms.learned import Neighbours
+from personalization_pipelines.models.forms.neighbours import Neighbours
 from personalization_pipelines.models.forms.ranked_lists import rank_lists
 from personalization_pipelines.models.forms.scoring import recency_weights, score_neighbours
 

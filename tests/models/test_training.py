@@ -12,7 +12,7 @@ import pytest
 from personalization_pipelines.foundation.errors import ConfigurationError, CorruptData, NotBuiltYet
 from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.models.artifact import load_model
-from personalization_pipelines.models.forms.learned import site_key
+from personalization_pipelines.models.forms.ranking import site_key
 from personalization_pipelines.models.training import metrics_history, quality_drop, train
 from personalization_pipelines.website.one_build import Build
 from tests.conftest import make_website
@@ -78,8 +78,7 @@ def test_a_transfer_of_a_blacklisted_item_bans_its_new_one_in_every_model(home: 
     assert "101" in items_in(build, before.build_id) and "101" not in items_in(build, after.build_id)
     train(build, "picks")
     picks = load_model(build.models / "picks")
-    assert picks.ranking is not None
-    assert [picks.items[row] for row in picks.ranking.lists.of(0)[0]] == ["102", "103"]
+    assert [picks.items[row] for row in picks.answer.lists.of(0)[0]] == ["102", "103"]
     assert train(build, "picks").unchanged
     write_features(build, weeks_of_shopping(), items=items, moved={"666": "103", "777": "104"})
     assert not train(build, "picks").unchanged
@@ -87,8 +86,7 @@ def test_a_transfer_of_a_blacklisted_item_bans_its_new_one_in_every_model(home: 
 
 def items_in(build: Build, build_id: str) -> set[str]:
     made = load_model(build.models / "top" / build_id)
-    assert made.ranking is not None
-    return {made.items[row] for row in made.ranking.lists.rows.tolist()}
+    return {made.items[row] for row in made.answer.lists.rows.tolist()}
 
 
 def test_metrics_say_that_neighbours_beat_popularity_where_taste_is_visible(build: Build) -> None:
@@ -204,8 +202,7 @@ def test_an_unknown_model_is_refused_with_the_known_ones(build: Build) -> None:
 def listed(build: Build, name: str) -> list[str]:
     """Return the item ids of the site's list, in order of their ids where scores are equal."""
     made = load_model(build.models / name)
-    assert made.ranking is not None
-    rows, _ = made.ranking.lists.of(made.ranking.keys.index(site_key(1)))
+    rows, _ = made.answer.lists.of(made.answer.keys.index(site_key(1)))
     return [made.items[row] for row in rows]
 
 

@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from personalization_pipelines.models.artifact import ModelArtifact, save_model
-from personalization_pipelines.models.forms.learned import Neighbours, Ranking
+from personalization_pipelines.models.forms.form import MAIN
+from personalization_pipelines.models.forms.neighbours import Neighbours
+from personalization_pipelines.models.forms.ranking import Ranking
 from personalization_pipelines.website.one_build import Build
 from tests.scenarios.publishing import ALWAYS, Item, visitor
 
@@ -122,8 +124,7 @@ def write_model(
         as_of=build.as_of.isoformat(),
         item_types=np.array([kind for kind, _ in items], np.int32),
         items=tuple(item for _, item in items),
-        ranking=learned if isinstance(learned, Ranking) else None,
-        neighbours=learned if isinstance(learned, Neighbours) else None,
+        parts={MAIN: learned},
         parameters={"recency": 2.0},
     )
     save_model(build.models / name, artifact)

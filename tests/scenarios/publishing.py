@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from personalization_pipelines.foundation.identifiers import pseudonym
-from personalization_pipelines.models.forms.learned import Lists, Neighbours, Ranking
+from personalization_pipelines.models.forms.form import MAIN, Lists
+from personalization_pipelines.models.forms.neighbours import Neighbours
+from personalization_pipelines.models.forms.ranking import Ranking
 from personalization_pipelines.publications.format.arrays import Coded, Texts
 from personalization_pipelines.publications.format.publication_arrays import (
     Content,
@@ -104,8 +106,7 @@ def content(
     )
     entries = []
     for name, part in (models or {}).items():
-        parts = (part, None) if isinstance(part, Ranking) else (None, part)
-        entries.append(model_arrays(plan.models[name], "build-1", {"recency": 2.0}, *parts))
+        entries.append(model_arrays(plan.models[name], "build-1", {"recency": 2.0}, {MAIN: part}))
     return Content(plan, arrays, categories, visitors, entries, *languages(items), transfers)
 
 

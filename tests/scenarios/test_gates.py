@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from personalization_pipelines.foundation.errors import QualityGateFailed
-from personalization_pipelines.models.forms.learned import Neighbours, Ranking
+from personalization_pipelines.models.forms.neighbours import Neighbours
+from personalization_pipelines.models.forms.ranking import Ranking
 from personalization_pipelines.publications.gates import (
     Context,
     Gate,

@@ -70,13 +70,12 @@ def test_models_of_an_older_catalogue_are_moved_to_the_rows_of_this_one(build: B
     write_model(build, "also", old, neighbours([(1, 0.9), (2, 0.8), (3, 0.7)], [(0, 1.0)], [(0, 0.5)], []), "build-2")
     write_model(build, "top", old, ranking(site_1=[(1, 4.0), (2, 3.0), (0, 1.0)], site_2=[(3, 2.0)]), "build-2")
     models = Publication.open(publish(build).directory).models
-    also, top = models["also"].neighbours, models["top"].ranking
+    also, top = models["also"].answer, models["top"].answer
     assert also is not None and top is not None
     assert [also.lists.of(row)[0].tolist() for row in range(5)] == [[1, 4], [0], [], [], []]
     assert also.users.tolist() == [0, 2, 0, 0, 3]
     assert top.lists.of(0)[0].tolist() == [1, 0]
     assert models["top"].max_score == 3.0
-    assert models["top"].ranking_relevance.tolist()[0] == 1000
 
 
 def test_a_price_in_another_currency_is_unknown(build: Build) -> None:

@@ -25,7 +25,7 @@ from personalization_pipelines.publications.format.publication_manifest import (
 )
 from personalization_pipelines.publications.read.published import EVENTS, Publication, verify
 from personalization_pipelines.publications.read.published_items import Items
-from personalization_pipelines.publications.read.published_models import relevance
+from personalization_pipelines.publications.read.published_models import PublishedModel
 from personalization_pipelines.website import Website
 from tests.scenarios.publishing import AS_OF, ID, Item, content, neighbours, ranking, visitor, write
 
@@ -116,12 +116,11 @@ def test_an_unknown_visitor_has_an_empty_history(publication: Publication, unkno
 def test_a_model_has_its_lists_numbers_and_relevance(publication: Publication) -> None:
     top, also = publication.models["top_bought"], publication.models["also_bought"]
     assert (top.number, top.needs, also.number, also.needs) == (1, "none", 2, "items")
-    assert top.ranking is not None and also.neighbours is not None and also.ranking is None
+    assert (top.answer.form, also.answer.form) == ("ranking", "neighbours")
     number = top.list_number["site:1"]
-    assert top.ranking.lists.of(number)[0].tolist() == [1, 0]
-    assert top.ranking_relevance.tolist() == [1000, 250, 125]
+    assert top.answer.lists.of(number)[0].tolist() == [1, 0]
     assert [top.relevance(score) for score in (8.0, 2.0, 1.0, 99.0)] == [1000, 250, 125, 1000]
-    assert also.neighbours.lists.of(1)[0].tolist() == [0, 3]
+    assert also.answer.lists.of(1)[0].tolist() == [0, 3]
     assert also.parameters == {"recency": 2.0}
 
 
@@ -178,11 +177,12 @@ def category_items(paths: list[str]) -> Items:
 
 @given(st.lists(st.floats(2**-20, 2**20, width=32), min_size=1, max_size=50))
 def test_relevance_keeps_the_order_and_stays_between_1_and_1000(scores: list[float]) -> None:
-    ordered = np.sort(np.array(scores, np.float32))[::-1]
-    numbers = relevance(ordered, float(ordered[0]))
+    ordered = sorted(scores, reverse=True)
+    model = PublishedModel("m", 1, "popularity", "none", "b", {}, ordered[0], {})
+    numbers = [model.relevance(score) for score in ordered]
     assert numbers[0] == 1000
-    assert numbers.min() >= 1
-    assert (np.diff(numbers) <= 0).all()
+    assert min(numbers) >= 1
+    assert numbers == sorted(numbers, reverse=True)
 
 
 @given(st.lists(st.tuples(st.integers(1, 2**31 - 1), st.text(max_size=5)), unique=True, max_size=30))
@@ -276,7 +276,6 @@ def test_crafted_histories_are_refused_on_opening(tmp_path: Path, made: Content,
     [
         ("ranking_rows", 4), ("ranking_rows", -1), ("ranking_rows", 2**31 - 1), ("ranking_starts", -5),
         ("ranking_scores", np.nan), ("ranking_scores", np.inf), ("ranking_scores", 0.0), ("ranking_scores", -1.0),
-        ("ranking_relevance", 0), ("ranking_relevance", 1001),
     ],
 )  # fmt: skip
 def test_crafted_lists_are_refused_on_opening(tmp_path: Path, made: Content, name: str, value: float) -> None:
@@ -340,14 +339,14 @@ def poked(array: np.ndarray[Any, Any], value: float) -> np.ndarray[Any, Any]:
 
 
 def test_long_arrays_are_checked_at_both_ends_on_opening(monkeypatch: pytest.MonkeyPatch) -> None:
-    from personalization_pipelines.publications.format import arrays
+    from personalization_pipelines.foundation import array_checks
 
-    monkeypatch.setattr(arrays, "CHECKED", 10)
-    monkeypatch.setattr(arrays, "_END", 2)
+    monkeypatch.setattr(array_checks, "CHECKED", 10)
+    monkeypatch.setattr(array_checks, "_END", 2)
     rows = np.zeros(100, np.int32)
-    arrays.check_range("rows", rows, 0, 1, thorough=False)
+    array_checks.check_range("rows", rows, 0, 1, thorough=False)
     for place, thorough in ((99, False), (0, False), (50, True)):
         rows[:] = 0
         rows[place] = 7
         with pytest.raises(CorruptData):
-            arrays.check_range("rows", rows, 0, 1, thorough=thorough)
+            array_checks.check_range("rows", rows, 0, 1, thorough=thorough)

@@ -21,7 +21,8 @@ from personalization_pipelines.events.live.live_history import LiveReader, LiveS
 from personalization_pipelines.events.log.event_log import SegmentLog
 from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.foundation.identifiers import pseudonym
-from personalization_pipelines.models.forms.learned import Neighbours, Ranking
+from personalization_pipelines.models.forms.neighbours import Neighbours
+from personalization_pipelines.models.forms.ranking import Ranking
 from personalization_pipelines.publications.format.publication_manifest import CURRENT
 from personalization_pipelines.publications.write.writing import write_publication
 from personalization_pipelines.website import Website

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personalization_pipelines.events.live.live_history import LiveEvent
-from personalization_pipelines.models.forms.learned import Neighbours, Ranking
+from personalization_pipelines.models.forms.neighbours import Neighbours
+from personalization_pipelines.models.forms.ranking import Ranking
 from personalization_pipelines.publications.read.published import Publication
 from serving.recommending.question import Question, Recommended
 from serving.recommending.ready import READY, ready_of

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from personalization_pipelines.events.live.live_history import LiveEvent
 from personalization_pipelines.foundation.home import Home
-from personalization_pipelines.models.forms.learned import Lists, Neighbours
+from personalization_pipelines.models.forms.form import Lists
+from personalization_pipelines.models.forms.neighbours import Neighbours
 from personalization_pipelines.models.forms.scoring import recency_weights, score_neighbours
 from personalization_pipelines.publications.read.published import Publication, PublishedModel
-from serving.recommending.candidates import FromNeighbours
+from serving.recommending.candidates.from_neighbours import FromNeighbours
 from serving.recommending.preview import answer_json, answering
 from serving.recommending.question import Question
 from serving.recommending.strategy import compose
@@ -201,9 +202,7 @@ def test_history_is_scored_as_in_the_offline_evaluation(
         sorted(((row, float(score)) for row, score in one), key=lambda pair: (-pair[1], pair[0])) for one in lists
     ]
     neighbours = Neighbours(_lists(by_score), np.ones(20, np.int64))
-    model = PublishedModel(
-        "m", 1, "item_knn", "history", "b", {"recency": 2.0}, 50.0, None, np.empty(0, np.int16), neighbours, {}
-    )
+    model = PublishedModel("m", 1, "item_knn", "history", "b", {"recency": 2.0}, 50.0, {"": neighbours})
     newest_first = sorted(history, key=lambda pair: -pair[1])
     past = [(moment, row, "click") for row, moment in newest_first]
     times = np.array([moment for _, moment in newest_first], np.int64)

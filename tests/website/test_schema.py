@@ -7,8 +7,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
+from personalization_pipelines.models.parameters import Later
 from personalization_pipelines.website import example_text, json_schema, load_website
-from personalization_pipelines.website.model_parameters import Later
 from personalization_pipelines.website.not_built import BUILT_FILTERS, UNBUILT
 from personalization_pipelines.website.strict_yaml import read_yaml
 from personalization_pipelines.website.values import Website

@@ -21,7 +21,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from personalization_pipelines.content.report import Kind
 from personalization_pipelines.foundation.errors import ImportRefused
-from personalization_pipelines.website.fields import Strict
+from personalization_pipelines.foundation.fields import Strict
 from personalization_pipelines.website.strict_yaml import read_yaml
 
 CANONICAL: dict[Kind, tuple[str, ...]] = {

@@ -18,7 +18,7 @@ from functools import cache, lru_cache
 from msgspec.structs import replace
 
 from personalization_pipelines.events.event import Event
-from personalization_pipelines.website.fields import DEFAULT_ROBOTS
+from personalization_pipelines.foundation.fields import DEFAULT_ROBOTS
 
 LONGEST = 512
 REMEMBERED = 4096

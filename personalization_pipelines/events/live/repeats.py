@@ -1,7 +1,7 @@
 """Batches that were sent again, as the follower meets them: the live store must not take them for something new.
 
-The lake knows every event id of 35 days (events/lake/duplicates.py). The live store keeps no ids: a repeated batch has the
-time of its own arrival, and would put into the basket again what was taken out since. Clients send again within
+The lake knows every event id of 35 days (events/lake/duplicates.py). The live store keeps no ids: a repeated batch has
+the time of its own arrival, and would put into the basket again what was taken out since. Clients send again within
 minutes, so the newest ids are remembered, in memory only; a follower that has just started knows none.
 """
 

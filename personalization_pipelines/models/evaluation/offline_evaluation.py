@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from personalization_pipelines.foundation.fingerprint import fingerprint
 from personalization_pipelines.models.evaluation.ranking_metrics import DEPTH, Outcomes, outcomes, reach, summary
-from personalization_pipelines.models.forms.learned import Learned, Ranking, Rows
+from personalization_pipelines.models.forms.form import Learned, Rows
+from personalization_pipelines.models.forms.neighbours import Neighbours
+from personalization_pipelines.models.forms.ranking import Ranking
 from personalization_pipelines.models.forms.scoring import (
-    CONTEXT_ITEMS,
-    PROFILE_ITEMS,
     recency_weights,
     score_neighbours,
 )
@@ -39,14 +39,13 @@ from personalization_pipelines.models.matrices.training_data import (
     TrainingData,
 )
 from personalization_pipelines.models.matrices.user_items import UserItems, user_items
-from personalization_pipelines.models.types.popularity import PopularityLearner
-from personalization_pipelines.website.model_parameters import AlsoDid, ItemKnn, Learning, Popularity
+from personalization_pipelines.models.parameters import Learning
+from personalization_pipelines.models.types.popularity import Popularity, PopularityLearner
 
 VERSION = 2
 TEST_SHARE = 0.1
 LARGEST_TEST_DAYS = 30
 SAMPLE = 2000
-CONTEXT_RECENCY = 2.0
 
 Answer = Callable[[int, NDArray[np.int32]], Rows]
 """From (visitor, rows to leave out) to ranked rows."""
@@ -75,8 +74,8 @@ class Evaluation:
 
 def target_event(model: Learning, data: TrainingData, strong_event: str) -> str:
     """Return the event that the model should foresee."""
-    if isinstance(model, Popularity | AlsoDid):
-        return model.event
+    if model.foresees is not None:
+        return model.foresees
     counts = np.bincount(data.interactions.event, minlength=len(EVENT_NAMES))
     return strong_event if counts[EVENT_NAMES.index(strong_event)] else EVENT_NAMES[int(counts.argmax())]
 
@@ -172,16 +171,16 @@ def evaluation_fingerprint(data: TrainingData, target: str, model: Learning, lea
 
 def answering(learned: Learned, model: Learning, train: TrainingData) -> Answer:
     """Return the function that answers as the server would, from what was learned."""
-    if learned.neighbours is None:
-        rows = np.zeros(0, np.int32) if learned.ranking is None else _whole_site(learned.ranking)
+    neighbours = learned.answer
+    if not isinstance(neighbours, Neighbours):
+        rows = _whole_site(neighbours) if isinstance(neighbours, Ranking) else np.zeros(0, np.int32)
         return _but(rows, len(train.index))
-    neighbours = learned.neighbours
-    weights, recency, limit = _asked_with(model, train)
-    profiles = user_items(train.of(list(weights), model.history), train.visitors, weights)
+    asked = model.asked_with(train.weights)
+    profiles = user_items(train.of(list(asked.weights), model.history), train.visitors, asked.weights)
 
     def answer(visitor: int, without: NDArray[np.int32]) -> Rows:
-        rows, times = profiles.of(visitor, limit)
-        return score_neighbours(neighbours, rows, recency_weights(times, recency), without, DEPTH)[0]
+        rows, times = profiles.of(visitor, asked.items)
+        return score_neighbours(neighbours, rows, recency_weights(times, asked.recency), without, DEPTH)[0]
 
     return answer
 
@@ -197,14 +196,6 @@ def _but(rows: Rows, items: int) -> Answer:
         return found
 
     return answer
-
-
-def _asked_with(model: Learning, train: TrainingData) -> tuple[dict[str, float], float, int]:
-    """Return with what of a visitor a neighbour model is asked: weights of events, recency, number of items."""
-    if isinstance(model, AlsoDid):
-        return {model.event: 1.0}, CONTEXT_RECENCY, CONTEXT_ITEMS
-    recency = model.recency if isinstance(model, ItemKnn) else CONTEXT_RECENCY
-    return dict(train.weights), recency, PROFILE_ITEMS
 
 
 def _measure(asked: Questions, model: Learning, learner: Learner) -> tuple[dict[str, float], Outcomes]:

@@ -1,1 +1,17 @@
-"""What kinds of answer there are: each form's arrays, and how they are scored."""
+"""What kinds of answer there are: one file a form, found by its name, and how a form's lists are scored."""
+
+from __future__ import annotations
+
+from personalization_pipelines.foundation.registration import registered
+from personalization_pipelines.models.forms.form import Form
+
+PACKAGE = "personalization_pipelines.models.forms"
+
+
+def form_of(name: str) -> type[Form]:
+    """Return the form of this name (KeyError where there is none)."""
+    return _forms()[name]
+
+
+def _forms() -> dict[str, type[Form]]:
+    return {one.form: one for one in registered(PACKAGE, Form)}

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from personalization_pipelines.models.forms.learned import Lists, Scores
+from personalization_pipelines.foundation.array_checks import check_length, check_range, check_scores, check_starts
+from personalization_pipelines.foundation.errors import CorruptData
+from personalization_pipelines.models.forms.form import Lists, Scores
 
 _SCORE_BITS = 32
 _KEY_BITS = 64
@@ -106,3 +108,46 @@ def _heads(first: NDArray[np.integer], length: int) -> tuple[NDArray[np.int64], 
     starts = np.zeros(len(first), np.int64)
     np.cumsum(sizes, out=starts[1:])
     return starts, np.arange(starts[-1]) + np.repeat(first[:-1] - starts[:-1], sizes)
+
+
+def gather(starts: NDArray[np.int64], order: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the starts of lists taken in another order, and where each of their elements is now.
+
+    An `order` of -1 takes an empty list.
+    """
+    lengths = np.where(order >= 0, starts[order + 1] - starts[order], 0)
+    new_starts = np.zeros(len(order) + 1, np.int64)
+    np.cumsum(lengths, out=new_starts[1:])
+    places = np.repeat(starts[order] - new_starts[:-1], lengths) + np.arange(new_starts[-1])
+    return new_starts, places
+
+
+def moved_lists(lists: Lists, rows: NDArray[np.int32]) -> Lists:
+    """Return lists whose row `i` is `rows[i]` now; what is -1 is left out, the order stays."""
+    check_range("rows", lists.rows, 0, len(rows), thorough=True)
+    found = rows[lists.rows]
+    keep = found >= 0
+    before = np.zeros(len(found) + 1, np.int64)
+    np.cumsum(keep, out=before[1:])
+    return Lists(before[lists.starts], found[keep], np.asarray(lists.scores)[keep])
+
+
+def check_lists(name: str, lists: Lists, count: int, items: int, thorough: bool) -> None:
+    """Raise CorruptData unless there are `count` lists of rows below `items`, with scores above 0, best first."""
+    check_length(f"{name}_starts", lists.starts, count + 1)
+    check_starts(f"{name}_starts", lists.starts, len(lists.rows), thorough)
+    check_length(f"{name}_scores", lists.scores, len(lists.rows))
+    check_range(f"{name}_rows", lists.rows, 0, items, thorough)
+    check_scores(f"{name}_scores", lists.scores, thorough)
+    if thorough and not in_order(lists).all():
+        raise CorruptData(f"array {name}_scores has lists that are not best first")
+
+
+def in_order(lists: Lists) -> NDArray[np.bool_]:
+    """Return for each entry but the last whether the next one of its list is worse, or as good with a higher row."""
+    better = lists.scores[:-1] > lists.scores[1:]
+    tied = (lists.scores[:-1] == lists.scores[1:]) & (lists.rows[:-1] < lists.rows[1:])
+    bounds = lists.starts[1:-1]
+    ordered = np.asarray(better | tied)
+    ordered[bounds[(bounds > 0) & (bounds < len(lists.rows))] - 1] = True
+    return ordered

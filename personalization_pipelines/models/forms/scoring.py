@@ -10,16 +10,10 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from personalization_pipelines.models.forms.learned import Neighbours, Rows, Scores
+from personalization_pipelines.models.forms.form import Rows, Scores
+from personalization_pipelines.models.forms.neighbours import Neighbours
 
 _scratch = threading.local()
-
-
-PROFILE_ITEMS = 32
-"""How many of a visitor's newest items are asked: the next ones weigh too little to change an answer."""
-
-CONTEXT_ITEMS = 3
-"""How many of a visitor's newest items stand in for the context items that a request does not bring."""
 
 
 def recency_weights(times: NDArray[np.int64], recency: float) -> Scores:

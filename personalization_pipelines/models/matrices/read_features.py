@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from personalization_pipelines.features.stored import StoredTable
 from personalization_pipelines.foundation.errors import CorruptData
 from personalization_pipelines.foundation.timespans import BuildSchedule
-from personalization_pipelines.models.forms.learned import ItemIndex
+from personalization_pipelines.models.forms.form import ItemIndex
 from personalization_pipelines.models.matrices.latest import Latest
 from personalization_pipelines.models.matrices.training_data import (
     EVENT_NAMES,
@@ -33,8 +33,7 @@ from personalization_pipelines.models.matrices.training_data import (
     Interactions,
     TrainingData,
 )
-from personalization_pipelines.models.named_items import banned_items, moved_items
-from personalization_pipelines.models.types.editorial import marked
+from personalization_pipelines.models.named_items import banned_items, marked, moved_items
 from personalization_pipelines.website.one_build import Build
 
 _MICROSECOND = timedelta(microseconds=1)

@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from personalization_pipelines.models.forms.learned import ItemIndex
+from personalization_pipelines.models.forms.form import ItemIndex
 
 NOBODY = -1
 DAY_MICROSECONDS = 86_400_000_000

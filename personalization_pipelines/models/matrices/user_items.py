@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from personalization_pipelines.models.matrices.training_data import EVENT_NAMES, NOBODY, Interactions
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class UserItems:
 
     def matrix(self, items: int) -> csr_matrix:
         """Return the visitors x items matrix of the weights (float64); its entries are in the order of the pairs."""
+        from scipy.sparse import csr_matrix  # the server reads parameters of models, and must not load scipy
+
         return csr_matrix((self.weight, self.row, self.starts), shape=(len(self.starts) - 1, items))
 
 

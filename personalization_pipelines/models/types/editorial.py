@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from pydantic import Field
 
-from personalization_pipelines.models.forms.learned import ItemIndex, Learned
-from personalization_pipelines.models.forms.site_lists import site_lists
+from personalization_pipelines.models.forms.form import Learned
+from personalization_pipelines.models.forms.ranking import site_lists
 from personalization_pipelines.models.matrices.training_data import TrainingData
-from personalization_pipelines.models.named_items import Item, banned_items, named_items
-from personalization_pipelines.website import Website
-from personalization_pipelines.website.model_parameters import Blacklist, Editorial
+from personalization_pipelines.models.named_items import banned_items, marked, named_items, rows_of
+from personalization_pipelines.models.parameters import ItemReference, Model
+
+if TYPE_CHECKING:
+    from personalization_pipelines.website import Website
+
+
+class Editorial(Model):
+    """`editorial`: a fixed list, in its order."""
+
+    type: Literal["editorial"]
+    """A fixed list, in its order."""
+    items: Annotated[list[ItemReference], Field(min_length=1)]
+    """The items, best first."""
+
+    @property
+    def named_items(self) -> tuple[ItemReference, ...]:
+        """The items of the list."""
+        return tuple(self.items)
+
+    def learner(self, website: Website) -> EditorialLearner:
+        """Return what learns it."""
+        return EditorialLearner(self, website)
 
 
 class EditorialLearner:
@@ -37,8 +57,26 @@ class EditorialLearner:
         known = rows >= 0
         scores[rows[known][::-1]] = places[known][::-1]  # of an item named twice, the first place counts
         scores[~data.allowed] = 0
-        ranking = site_lists(data, scores, self.model.list_length)
+        ranking = site_lists(data.index.types, scores, self.model.list_length)
         return Learned(ranking, counts={"unknown": int(np.count_nonzero(~known))})
+
+
+class Blacklist(Model):
+    """`blacklist`: items that are never recommended anywhere."""
+
+    type: Literal["blacklist"]
+    """Items that are never recommended anywhere."""
+    items: list[ItemReference]
+    """The items."""
+
+    @property
+    def named_items(self) -> tuple[ItemReference, ...]:
+        """The items of the list."""
+        return tuple(self.items)
+
+    def learner(self, website: Website) -> BlacklistLearner:
+        """Return what learns it."""
+        return BlacklistLearner(self, website)
 
 
 class BlacklistLearner:
@@ -60,20 +98,4 @@ class BlacklistLearner:
         named = named_items(self.model.items, self.website, data.moved)
         unknown = int(np.count_nonzero(rows_of(named, data.index) < 0))
         scores = marked(banned_items([self.model], self.website, data.moved), data.index).astype(np.float32)
-        return Learned(site_lists(data, scores, len(data.index)), counts={"unknown": unknown})
-
-
-def rows_of(items: Sequence[Item], index: ItemIndex) -> NDArray[np.int64]:
-    """Return the rows of items (type, id), -1 for those that the website does not have."""
-    wanted = set(items)
-    pairs = enumerate(zip(index.types.tolist(), index.ids, strict=True))
-    rows = {pair: row for row, pair in pairs if pair in wanted}
-    return np.array([rows.get(item, -1) for item in items], np.int64)
-
-
-def marked(items: Collection[Item], index: ItemIndex) -> NDArray[np.bool_]:
-    """Return for each row whether it is one of these items."""
-    marks = np.zeros(len(index), np.bool_)
-    rows = rows_of([*items], index)
-    marks[rows[rows >= 0]] = True
-    return marks
+        return Learned(site_lists(data.index.types, scores, len(data.index)), counts={"unknown": unknown})

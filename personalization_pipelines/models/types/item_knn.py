@@ -20,23 +20,58 @@ again; their gains are those of the test they were found on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from pydantic import Field
 
-from personalization_pipelines.models.forms.learned import Learned, Neighbours
-from personalization_pipelines.models.matrices.neighbours import all_pairs, counts_of
+from personalization_pipelines.models.forms.form import Learned
+from personalization_pipelines.models.forms.neighbours import Neighbours
+from personalization_pipelines.models.matrices.neighbour_search import all_pairs, counts_of
 from personalization_pipelines.models.matrices.training_data import EVENT_NAMES, TrainingData
 from personalization_pipelines.models.matrices.user_items import user_items
-from personalization_pipelines.website.model_parameters import ItemKnn
+from personalization_pipelines.models.parameters import PROFILE_ITEMS, Asked, ContextKind, Learning
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+    from personalization_pipelines.website import Website
 
 BM25_K1 = 1.2
 BM25_B = 0.25
 HALF_LIVES = 8
 """How many half-lives `history` has."""
+
+
+class ItemKnn(Learning):
+    """`item_knn`: neighbours of the visitor's own items, newest weighing most."""
+
+    type: Literal["item_knn"]
+    """Neighbours of the visitor's own items, newest weighing most."""
+    weighting: Literal["bm25", "tfidf", "cosine"] = "bm25"
+    """How much an item's popularity takes from its similarities."""
+    neighbours: Annotated[int, Field(ge=1, le=1000)] = 300
+    """How many neighbours an item has."""
+    recency: Annotated[float, Field(gt=0)] = 2.0
+    """An item of rank r in the visitor's history weighs exp(-r / recency)."""
+    max_items_per_user: Annotated[int, Field(ge=2)] = 200
+    """Only so many newest items of a visitor count."""
+
+    @property
+    def needs(self) -> ContextKind:
+        """The visitor's history (context items of the request stand in for it)."""
+        return "history"
+
+    def asked_with(self, weights: Mapping[str, float]) -> Asked:
+        """Return all that visitors do, by the website's weights."""
+        return Asked(weights, self.recency, PROFILE_ITEMS)
+
+    def learner(self, website: Website) -> ItemKnnLearner:
+        """Return what learns it."""
+        return ItemKnnLearner(self)
 
 
 class ItemKnnLearner:
@@ -64,7 +99,7 @@ class ItemKnnLearner:
             columns=data.allowed & (seen > 0),
             length=model.neighbours,
         )
-        return Learned(neighbours=Neighbours(lists, seen), counts=counts_of(pairs, found.events.sum()))
+        return Learned(Neighbours(lists, seen), counts=counts_of(pairs, found.events.sum()))
 
 
 def weigh(matrix: csr_matrix, weighting: str) -> csr_matrix:
@@ -78,7 +113,7 @@ def weigh(matrix: csr_matrix, weighting: str) -> csr_matrix:
     had = np.repeat(np.diff(matrix.indptr), np.diff(matrix.indptr))
     rarity = np.log1p(items / (1 + had))
     values = _WEIGHTINGS[weighting](matrix, rarity, max(items, 1))
-    return csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
+    return type(matrix)((values, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 Values = NDArray[np.float64]

@@ -9,17 +9,52 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from personalization_pipelines.models.forms.learned import Learned, Ranking, category_key, site_key
+from personalization_pipelines.foundation.fields import Span
+from personalization_pipelines.models.forms.form import Learned
 from personalization_pipelines.models.forms.ranked_lists import rank_lists
-from personalization_pipelines.models.forms.site_lists import without_empty
+from personalization_pipelines.models.forms.ranking import Ranking, category_key, site_key, without_empty
 from personalization_pipelines.models.matrices.training_data import NOBODY, Interactions, TrainingData
-from personalization_pipelines.website.model_parameters import Popularity
+from personalization_pipelines.models.parameters import EventName, Learning
+
+if TYPE_CHECKING:
+    from personalization_pipelines.website import Website
 
 BLOCK_ENTRIES = 2_000_000
+
+
+class Popularity(Learning):
+    """`popularity`: most wanted items of the site and of every category."""
+
+    type: Literal["popularity"]
+    """Most wanted items of the site and of every category."""
+    event: EventName = "click"
+    """The event that makes an item wanted."""
+    history: Span = timedelta(days=30)
+    """How far back the model looks."""
+    aging: Literal["none", "slow", "fast"] = "slow"
+    """How an event fades: its half-life is infinite, history/2 or history/8."""
+    count: Literal["buyers", "quantity"] = "buyers"
+    """For `event: buy`: whether a day's buyers or the pieces they bought count."""
+
+    @property
+    def half_life(self) -> timedelta | None:
+        """Age at which an event counts half; None: all events count alike."""
+        divisor = {"none": None, "slow": 2, "fast": 8}[self.aging]
+        return self.history / divisor if divisor else None
+
+    @property
+    def foresees(self) -> str:
+        """The event that makes an item wanted."""
+        return self.event
+
+    def learner(self, website: Website) -> PopularityLearner:
+        """Return what learns it."""
+        return PopularityLearner(self)
 
 
 class PopularityLearner:
@@ -44,7 +79,7 @@ class PopularityLearner:
         events, users = _witnesses(found, rows, groups, len(keys), len(data.index))
         nobody = found.events[found.visitor == NOBODY].sum()
         counts = {"events": int(found.events.sum()), "users": _distinct(found.visitor) + int(nobody)}
-        return Learned(ranking=without_empty(Ranking(tuple(keys), lists, events, users)), counts=counts)
+        return Learned(without_empty(Ranking(tuple(keys), lists, events, users)), counts=counts)
 
     def _scores(self, found: Interactions, data: TrainingData) -> NDArray[np.float32]:
         if self.model.count == "quantity":

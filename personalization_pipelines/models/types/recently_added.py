@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from personalization_pipelines.models.forms.learned import Learned
-from personalization_pipelines.models.forms.site_lists import site_lists
+from personalization_pipelines.foundation.fields import Span
+from personalization_pipelines.models.forms.form import Learned
+from personalization_pipelines.models.forms.ranking import site_lists
 from personalization_pipelines.models.matrices.training_data import TrainingData
-from personalization_pipelines.website.model_parameters import RecentlyAdded
+from personalization_pipelines.models.parameters import Model
+
+if TYPE_CHECKING:
+    from personalization_pipelines.website import Website
+
+
+class RecentlyAdded(Model):
+    """`recently_added`: items first imported (or valid) within `item_age`, newest first."""
+
+    type: Literal["recently_added"]
+    """Items that are new in the catalogue, newest first."""
+    item_age: Span = timedelta(days=10)
+    """How long an item is new."""
+
+    def learner(self, website: Website) -> RecentlyAddedLearner:
+        """Return what learns it."""
+        return RecentlyAddedLearner(self)
 
 
 class RecentlyAddedLearner:
@@ -31,4 +49,4 @@ class RecentlyAddedLearner:
         age = self.model.item_age // timedelta(microseconds=1)
         left = (data.added - (data.hour - age)) / age
         scores = np.where(data.allowed, left, 0).astype(np.float32)
-        return Learned(site_lists(data, scores, self.model.list_length))
+        return Learned(site_lists(data.index.types, scores, self.model.list_length))

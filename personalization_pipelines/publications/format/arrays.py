@@ -4,8 +4,7 @@ A file is nothing but the arrays' little-endian bytes at multiples of 64; names,
 offsets stand in the manifest. One mapping (and one file descriptor) serves all arrays of a file, nothing
 is read before it is used, and no byte is ever run as code: there is no pickle and no header to parse.
 
-The checks below hold on opening for arrays of up to `CHECKED` elements; of longer ones the two ends are
-looked at, so that opening stays fast. `thorough` looks at everything: publishing does, before the switch.
+What must hold of the elements is looked at by `foundation.array_checks`.
 """
 
 from __future__ import annotations
@@ -21,11 +20,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from personalization_pipelines.foundation.array_checks import check_starts
 from personalization_pipelines.foundation.errors import CorruptData
 
 ALIGNMENT = 64
-CHECKED = 2_000_000
-_END = 65_536
 _AT_ONCE = 4096
 
 Array = NDArray[Any]
@@ -208,45 +206,3 @@ def _array(path: Path, name: str, buffer: mmap.mmap | bytes, entry: ArrayEntry, 
     if entry.length < 0 or entry.offset < 0 or entry.offset % ALIGNMENT or end > len(buffer):
         raise CorruptData(f"{path}: array {name!r} lies outside the file of {len(buffer)} bytes; publish again")
     return np.frombuffer(buffer, dtype, entry.length, entry.offset) if entry.length else np.empty(0, dtype)
-
-
-def _looked_at(array: Array, thorough: bool) -> list[Array]:
-    if thorough or len(array) <= CHECKED:
-        return [array]
-    return [array[:_END], array[-_END:]]
-
-
-def check_length(name: str, array: Array, length: int) -> None:
-    """Raise CorruptData unless the array has `length` elements."""
-    if len(array) != length:
-        raise CorruptData(f"array {name!r} has {len(array)} elements where {length} belong; publish again")
-
-
-def check_range(name: str, array: Array, low: int, high: int, thorough: bool) -> None:
-    """Raise CorruptData unless `low <= element < high` everywhere."""
-    for part in _looked_at(array, thorough):
-        if len(part) and not (low <= int(part.min()) and int(part.max()) < high):
-            raise CorruptData(f"array {name!r} has elements outside {low}..{high - 1}; publish again")
-
-
-def check_starts(name: str, starts: NDArray[np.int64], end: int, thorough: bool) -> None:
-    """Raise CorruptData unless `starts` begins with 0, never falls and ends with `end`."""
-    if not len(starts) or starts[0] != 0 or starts[-1] != end:
-        raise CorruptData(f"array {name!r} does not span 0..{end}; publish again")
-    check_ascending(name, starts, thorough)
-
-
-def check_ascending(name: str, array: Array, thorough: bool) -> None:
-    """Raise CorruptData where an element is smaller than the one before it."""
-    for part in _looked_at(array, thorough):
-        if bool((part[1:] < part[:-1]).any()):
-            raise CorruptData(f"array {name!r} is not in ascending order; publish again")
-
-
-def check_scores(name: str, scores: NDArray[np.float32], thorough: bool) -> None:
-    """Raise CorruptData unless every score is a finite number above 0."""
-    for part in _looked_at(scores, thorough):
-        # The bits of positive floats are ordered like integers: one pass finds zeros, negatives, inf and NaN.
-        bits = part.view(np.int32)
-        if len(bits) and not (int(bits.min()) > 0 and int(bits.max()) < 0x7F800000):
-            raise CorruptData(f"array {name!r} has scores that are not finite numbers above 0; publish again")

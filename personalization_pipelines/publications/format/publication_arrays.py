@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personalization_pipelines.foundation.errors import CorruptData
-from personalization_pipelines.models.forms.learned import Lists, Neighbours, Ranking
+from personalization_pipelines.models.forms.form import Form
+from personalization_pipelines.models.forms.parts import arrays_of, entries_of
+from personalization_pipelines.models.forms.ranked_lists import gather
 from personalization_pipelines.publications.format.arrays import Array, Chain, Coded, LongTexts, Texts
 from personalization_pipelines.publications.read.published_items import item_keys, path_order
-from personalization_pipelines.publications.read.published_models import ModelEntry, relevance
+from personalization_pipelines.publications.read.published_models import ModelEntry
 from personalization_pipelines.publications.read.published_transfers import Row
 from personalization_pipelines.publications.read.published_visitors import visitor_key
 from personalization_pipelines.scenarios.plan import Plan, PlanModel
@@ -131,36 +133,10 @@ def visitor_arrays(
     }
 
 
-def gather(starts: NDArray[np.int64], order: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the starts of lists taken in another order, and where each of their elements is now.
-
-    An `order` of -1 takes an empty list.
-    """
-    lengths = np.where(order >= 0, starts[order + 1] - starts[order], 0)
-    new_starts = np.zeros(len(order) + 1, np.int64)
-    np.cumsum(lengths, out=new_starts[1:])
-    places = np.repeat(starts[order] - new_starts[:-1], lengths) + np.arange(new_starts[-1])
-    return new_starts, places
-
-
 def model_arrays(
-    model: PlanModel,
-    build_id: str,
-    parameters: dict[str, Any],
-    ranking: Ranking | None,
-    neighbours: Neighbours | None,
+    model: PlanModel, build_id: str, parameters: dict[str, Any], parts: Mapping[str, Form]
 ) -> tuple[ModelEntry, Arrays]:
     """Return the entry in `models.json` and the arrays of a model whose rows are the publication's."""
-    lists = [part.lists for part in (ranking, neighbours) if part is not None]
-    max_score = max((float(one.scores.max()) for one in lists if len(one.scores)), default=0.0)
-    arrays: Arrays = {}
-    if ranking is not None:
-        arrays |= _list_arrays("ranking", ranking.lists)
-        arrays["ranking_relevance"] = relevance(ranking.lists.scores, max_score)
-        arrays |= {"ranking_events": ranking.events, "ranking_users": ranking.users}
-    if neighbours is not None:
-        arrays |= _list_arrays("neighbour", neighbours.lists)
-        arrays["neighbour_users"] = neighbours.users
     entry = ModelEntry(
         name=model.name,
         number=model.number,
@@ -168,15 +144,10 @@ def model_arrays(
         needs=model.needs,
         build_id=build_id,
         parameters=parameters,
-        max_score=max_score,
-        keys=None if ranking is None else ranking.keys,
-        neighbours=neighbours is not None,
+        max_score=max(part.best_score for part in parts.values()),
+        parts=entries_of(parts),
     )
-    return entry, arrays
-
-
-def _list_arrays(name: str, lists: Lists) -> Arrays:
-    return {f"{name}_starts": lists.starts, f"{name}_rows": lists.rows, f"{name}_scores": lists.scores}
+    return entry, dict(arrays_of(parts))
 
 
 def _own_codes(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from personalization_pipelines.foundation.errors import CorruptData
+from personalization_pipelines.models.forms.parts import schema_of
 from personalization_pipelines.publications.format.arrays import decode_json, map_arrays
 from personalization_pipelines.publications.format.publication_manifest import (
     Manifest,
@@ -31,7 +32,6 @@ from personalization_pipelines.publications.read.published_models import (
     ModelEntry,
     PublishedModel,
     model_file,
-    model_schema,
 )
 from personalization_pipelines.publications.read.published_transfers import TRANSFERS, Row, Transferred, transferred
 from personalization_pipelines.publications.read.published_visitors import EVENTS, VISITORS, VISITORS_SCHEMA, Visitors
@@ -121,7 +121,7 @@ def _models(directory: Path, manifest: Manifest, items: int, thorough: bool) -> 
     models = {}
     for entry in _json(directory, manifest, MODELS, list[ModelEntry]):
         name = model_file(entry.number)
-        arrays = map_arrays(directory / name, _entries(manifest, name), model_schema(entry))
+        arrays = map_arrays(directory / name, _entries(manifest, name), schema_of(entry.parts))
         models[entry.name] = PublishedModel.of(entry, arrays)
         models[entry.name].check(items, thorough)
     return models

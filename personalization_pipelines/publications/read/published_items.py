@@ -17,15 +17,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from personalization_pipelines.foundation.array_checks import check_ascending, check_length, check_range, check_starts
 from personalization_pipelines.foundation.errors import CorruptData
-from personalization_pipelines.publications.format.arrays import (
-    Array,
-    Texts,
-    check_ascending,
-    check_length,
-    check_range,
-    check_starts,
-)
+from personalization_pipelines.publications.format.arrays import Array, Texts
 from personalization_pipelines.publications.format.blake2b import digests
 from personalization_pipelines.publications.read.published_languages import Languages
 

@@ -13,15 +13,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from personalization_pipelines.foundation.array_checks import check_ascending, check_length, check_range
 from personalization_pipelines.foundation.errors import CorruptData
-from personalization_pipelines.publications.format.arrays import (
-    Array,
-    Coded,
-    Texts,
-    check_ascending,
-    check_length,
-    check_range,
-)
+from personalization_pipelines.publications.format.arrays import Array, Coded, Texts
 
 LANGUAGES = "languages.bin"
 LANGUAGE_NAMES = "languages.json"

@@ -13,13 +13,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from personalization_pipelines.publications.format.arrays import (
-    Array,
-    check_ascending,
-    check_length,
-    check_range,
-    check_starts,
-)
+from personalization_pipelines.foundation.array_checks import check_ascending, check_length, check_range, check_starts
+from personalization_pipelines.publications.format.arrays import Array
 
 VISITORS = "visitors.bin"
 VISITORS_SCHEMA = {"high": "<i8", "low": "<i8", "starts": "<i8", "rows": "<i4", "events": "|u1", "times": "<i8"}

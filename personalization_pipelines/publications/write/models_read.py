@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -10,14 +9,12 @@ from numpy.typing import NDArray
 
 from personalization_pipelines.foundation.errors import PermanentError
 from personalization_pipelines.models.artifact import ModelArtifact, current_build, load_model
-from personalization_pipelines.models.forms.learned import Lists, Neighbours, Ranking
-from personalization_pipelines.models.named_items import banned_items, moved_items
-from personalization_pipelines.publications.format.arrays import Texts, check_range
-from personalization_pipelines.publications.format.publication_arrays import Arrays, gather, model_arrays
+from personalization_pipelines.models.named_items import BLACKLIST, banned_items, moved_items
+from personalization_pipelines.publications.format.arrays import Texts
+from personalization_pipelines.publications.format.publication_arrays import Arrays, model_arrays
 from personalization_pipelines.publications.read.published_models import ModelEntry
 from personalization_pipelines.publications.write.item_table import ItemTable
 from personalization_pipelines.scenarios.plan import Plan
-from personalization_pipelines.website.model_parameters import Blacklist
 from personalization_pipelines.website.one_build import Build
 
 
@@ -29,7 +26,7 @@ def model_builds(build: Build, plan: Plan) -> dict[str, str]:
     """
     found = {}
     for name in plan.models:
-        if isinstance(build.website.models[name], Blacklist):
+        if build.website.models[name].type == BLACKLIST:
             continue
         directory = current_build(build.models / name)
         if directory is not None:
@@ -50,12 +47,10 @@ def read_model(build: Build, plan: Plan, name: str, build_id: str, items: ItemTa
             f"model {name!r} was built as {artifact.type!r} and is now configured as {plan.models[name].type!r}; "
             f"run `personalization build --website {build.website.name} --select {name}`"
         )
-    ranking, neighbours = artifact.ranking, artifact.neighbours
-    mapping = _row_mapping(artifact, items)
+    parts, mapping = artifact.parts, _row_mapping(artifact, items)
     if mapping is not None:
-        ranking = ranking and _mapped_ranking(ranking, mapping)
-        neighbours = neighbours and _mapped_neighbours(neighbours, mapping, len(items.types))
-    return model_arrays(plan.models[name], artifact.build_id, dict(artifact.parameters), ranking, neighbours)
+        parts = {key: part.moved(mapping, len(items.types)) for key, part in parts.items()}
+    return model_arrays(plan.models[name], artifact.build_id, dict(artifact.parameters), parts)
 
 
 def blacklisted(build: Build) -> frozenset[tuple[int, str]]:
@@ -80,27 +75,3 @@ def _texts(items: tuple[str, ...]) -> Texts:
 
 def _same(one: Texts, two: Texts) -> bool:
     return np.array_equal(one.starts, two.starts) and np.array_equal(one.blob, two.blob)
-
-
-def _mapped_ranking(ranking: Ranking, mapping: NDArray[np.int32]) -> Ranking:
-    return Ranking(ranking.keys, _mapped(ranking.lists, mapping), ranking.events, ranking.users)
-
-
-def _mapped_neighbours(neighbours: Neighbours, mapping: NDArray[np.int32], count: int) -> Neighbours:
-    """Reorder the lists to the publication's rows; an item without a list gets an empty one."""
-    model_rows = np.full(count, -1, np.int64)
-    model_rows[mapping[mapping >= 0]] = np.flatnonzero(mapping >= 0)
-    starts, places = gather(neighbours.lists.starts, model_rows)
-    lists = Lists(starts, neighbours.lists.rows[places], neighbours.lists.scores[places])
-    users = np.where(model_rows >= 0, neighbours.users[model_rows], 0) if len(neighbours.users) else np.zeros(count)
-    return Neighbours(_mapped(lists, mapping), users.astype(np.int64))
-
-
-def _mapped(lists: Lists, mapping: Sequence[int] | NDArray[np.int32]) -> Lists:
-    mapping = np.asarray(mapping, np.int32)
-    check_range("rows", lists.rows, 0, len(mapping), thorough=True)
-    rows = mapping[lists.rows]
-    keep = rows >= 0
-    before = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum(keep, out=before[1:])
-    return Lists(before[lists.starts], rows[keep], np.asarray(lists.scores)[keep])

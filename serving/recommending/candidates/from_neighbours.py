@@ -1,4 +1,4 @@
-"""What one model has to say to a question: item rows, best first, how relevant each is, and why."""
+"""Candidates of the form `neighbours`: what goes with the items of the request, or of the visitor's past."""
 
 from __future__ import annotations
 
@@ -6,100 +6,62 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from personalization_pipelines.models.forms.learned import Neighbours, Ranking, category_key, site_key
+from personalization_pipelines.models.forms.form import Form
+from personalization_pipelines.models.forms.neighbours import Neighbours
 from personalization_pipelines.models.forms.scoring import score_neighbours
+from personalization_pipelines.models.parameters import CONTEXT_RECENCY
 from personalization_pipelines.publications.read.published import PublishedModel
+from serving.recommending.candidates.asking import FIRST_LOOK, MOST_RELEVANT, Asking, Candidates, paired
 from serving.recommending.question import ContextItem
 from serving.recommending.shelf import Shelf
 from serving.recommending.visitor_past import SOURCES, Entry
 
 ORIGIN_ITEMS = 3
 """How many context items an origin names at most, strongest first."""
-DEFAULT_RECENCY = 2.0
 LEAST_WEIGHT = 0.01
-MOST_RELEVANT = 1000
-FIRST_LOOK = 32
-"""How many candidates are ranked at first; the others only if the filters leave too few of these."""
 
 Spoken = tuple[int, str, float]
 """A context item that a model is asked with: item row, source (`REQUEST`, `CLICK` …), weight."""
 
 
-class FromRanking:
-    """A model's own lists: of the site (`paths` None), or of categories, united by score."""
-
-    def __init__(self, model: PublishedModel, types: tuple[int, ...], paths: tuple[str, ...] | None) -> None:
-        self.model = model
-        if paths is None:
-            keys = [site_key(item_type) for item_type in types]
-        else:
-            keys = [category_key(item_type, path) for item_type in types for path in paths]
-        self.keys = tuple(key for key in keys if key in model.list_number)
-        self.by_category = paths is not None
-
-    def ranked(self) -> Iterator[tuple[int, float]]:
-        """Yield item rows, best first, each with its relevance."""
-        ranking = self.model.ranking
-        if ranking is None:
-            return iter(())
-        starts, numbers = ranking.lists.starts, [self.model.list_number[key] for key in self.keys]
-        parts = [slice(int(starts[number]), int(starts[number + 1])) for number in numbers]
-        if len(parts) == 1:
-            rows, relevance = ranking.lists.rows[parts[0]], self.model.ranking_relevance[parts[0]]
-            return _paired(rows, relevance)
-        return iter(self._united(ranking, parts))
-
-    def _united(self, ranking: Ranking, parts: list[slice]) -> list[tuple[int, float]]:
-        """Return the items of several lists by their best score, ties by row."""
-        best: dict[int, tuple[float, float]] = {}
-        for part in parts:
-            said = zip(ranking.lists.scores[part].tolist(), self.model.ranking_relevance[part].tolist(), strict=True)
-            for row, score in zip(ranking.lists.rows[part].tolist(), said, strict=True):
-                best[row] = max(best.get(row, score), score)
-        return [(row, best[row][1]) for row in sorted(best, key=lambda row: (-best[row][0], row))]
-
-    def relevances(self, said: Sequence[float]) -> list[int]:
-        """Return what `ranked` gave as relevances: they are."""
-        return [int(one) for one in said]
-
-    def origins(self, shelf: Shelf, rows: Sequence[int]) -> dict[int, tuple[ContextItem, ...]]:
-        """Return no origin: these lists start from nothing."""
-        return {}
-
-    def users(self, origin: Sequence[ContextItem]) -> int:
-        """Return how many visitors stand behind the lists."""
-        ranking = self.model.ranking
-        return sum(int(ranking.users[self.model.list_number[key]]) for key in self.keys) if ranking else 0
-
-
-class FromNeighbours:
+class FromNeighbours(Candidates):
     """The neighbours of context items, scores added up (spec: models, collaborative).
 
     Items of the request weigh 1 each. Those of the visitor's history weigh exp(-rank / recency), newest first;
     items of one moment share a rank, and where both are asked, the request's items are the newest.
     """
 
-    keys: tuple[str, ...] = ()
-    by_category = False
+    form: ClassVar[type[Form]] = Neighbours
 
     def __init__(self, model: PublishedModel, asked: Sequence[tuple[int, str]], past: Iterable[Entry]) -> None:
-        self.model = model
-        self._spoken = _spoken(model, asked, past)
+        assert isinstance(model.answer, Neighbours)  # noqa: S101  # `candidates` chose this class by the form
+        self.model, self._neighbours = model, model.answer
+        self._spoken = _spoken(model, self._neighbours, asked, past)
         self._most = model.max_score * sum([weight for _, _, weight in self._spoken])
+
+    @classmethod
+    def ask(cls, model: PublishedModel, asking: Asking) -> Self | None:
+        """Return the neighbours of the request's items and of the visitor's, None where there are neither."""
+        asked, past, used_history = asking.items(model)
+        if not asked and not used_history:
+            return None
+        made = cls(model, asked, past)
+        made.used_history = used_history
+        return made
 
     def ranked(self) -> Iterator[tuple[int, float]]:
         """Yield item rows, best first, each with its score."""
-        neighbours = self.model.neighbours
-        if neighbours is None or not self._spoken:
+        neighbours = self._neighbours
+        if not self._spoken:
             return iter(())
         if len(self._spoken) == 1:
             row, _, weight = self._spoken[0]
             rows, scores = neighbours.lists.of(row)
-            return _paired(rows, scores if weight == 1.0 else scores * np.float32(weight))
+            return paired(rows, scores if weight == 1.0 else scores * np.float32(weight))
         return self._added_up(neighbours)
 
     def _added_up(self, neighbours: Neighbours) -> Iterator[tuple[int, float]]:
@@ -127,13 +89,12 @@ class FromNeighbours:
 
         Only items of the strongest one's type and source, because an answer names one type and one source.
         """
-        neighbours = self.model.neighbours
-        if neighbours is None or not rows:
+        if not rows:
             return {}
         if len(self._spoken) == 1:
             row, source, _ = self._spoken[0]
             return dict.fromkeys(rows, (shelf.context_item(row, source),))
-        return {row: self._alike(shelf, sorted(said)) for row, said in self._said_for(neighbours, rows).items()}
+        return {row: self._alike(shelf, sorted(said)) for row, said in self._said_for(self._neighbours, rows).items()}
 
     def _said_for(self, neighbours: Neighbours, rows: Sequence[int]) -> dict[int, list[tuple[float, int]]]:
         """Return, a row, (-weighted score, place in the context) of everything that spoke for it."""
@@ -162,25 +123,14 @@ class FromNeighbours:
 
     def users(self, origin: Sequence[ContextItem]) -> int:
         """Return how many visitors the items of an origin had."""
-        neighbours = self.model.neighbours
-        return sum(int(neighbours.users[one.row]) for one in origin) if neighbours else 0
+        return sum(int(self._neighbours.users[one.row]) for one in origin)
 
 
-Candidates = FromRanking | FromNeighbours
-
-
-def _paired(rows: NDArray[np.integer], values: NDArray[np.generic]) -> Iterator[tuple[int, float]]:
-    """Yield rows with their values as Python numbers; few are ever needed, so not all are made at once."""
-    for first in range(0, len(rows), FIRST_LOOK):
-        part = slice(first, first + FIRST_LOOK)
-        yield from zip(rows[part].tolist(), values[part].tolist(), strict=True)
-
-
-def _spoken(model: PublishedModel, asked: Sequence[tuple[int, str]], past: Iterable[Entry]) -> list[Spoken]:
+def _spoken(
+    model: PublishedModel, neighbours: Neighbours, asked: Sequence[tuple[int, str]], past: Iterable[Entry]
+) -> list[Spoken]:
     """Return the context items that have neighbours, with their weights, strongest first: 1 for each of the request."""
-    if model.neighbours is None:
-        return []
-    starts = model.neighbours.lists.starts.data
+    starts = neighbours.lists.starts.data
     spoken = [(row, source, 1.0) for row, source in asked if row >= 0 and starts[row] < starts[row + 1]]
     if past:
         spoken += _remembered(model, starts, {row for row, _ in asked}, past, LEAST_WEIGHT if spoken else 0.0)
@@ -196,7 +146,7 @@ def _remembered(
     costs five times as much. What weighs a hundredth of the strongest and less is left out: it could change no
     more than the order of near equals, and costs as much as the others.
     """
-    recency = float(model.parameters.get("recency", DEFAULT_RECENCY))
+    recency = float(model.parameters.get("recency", CONTEXT_RECENCY))
     rank, moment = (0 if seen - {-1} else -1), None
     for time, row, event in past:
         if row in seen:

@@ -1,4 +1,4 @@
-"""All pairs of items that visitors share, exactly, in blocks of bounded size; and `also_*` on top of it.
+"""All pairs of items that visitors share, exactly, in blocks of bounded size.
 
 Why not `implicit`'s all-pairs kernel: it keeps the K best by weight alone and does not see how many visitors
 stand behind a pair. On shops with a long tail the pairs of one common visitor fill its lists, and what
@@ -11,67 +11,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
-from personalization_pipelines.foundation.errors import NotBuiltYet
-from personalization_pipelines.models.forms.learned import Learned, Lists, Neighbours, Scores
+from personalization_pipelines.models.forms.form import Lists, Scores
 from personalization_pipelines.models.forms.ranked_lists import concatenate, contenders, rank_lists
-from personalization_pipelines.models.matrices.similarity import SIMILARITIES, damped
-from personalization_pipelines.models.matrices.training_data import TrainingData
-from personalization_pipelines.models.matrices.user_items import UserItems, user_items
-from personalization_pipelines.website.model_parameters import AlsoDid
+from personalization_pipelines.models.matrices.user_items import UserItems
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 BLOCK_PRODUCTS = 1_000_000
 THREADS = 2
 """Two blocks at a time; the sparse product releases the interpreter lock. Results do not depend on it."""
 
 PairScore = Callable[[Scores, NDArray[np.int32], NDArray[np.int32]], Scores]
-
-
-class AlsoDidLearner:
-    """`also_*`: A → B by the visitors who did the same event on both (spec: models, Collaborative).
-
-    An item's list holds items of its own type. Similarities: see `similarity`.
-    """
-
-    version = 1
-    hourly = False
-    features: tuple[str, ...] = ("items", "item_categories", "visitor_item_days")
-
-    def __init__(self, model: AlsoDid) -> None:
-        if model.scope == "session":
-            raise NotBuiltYet(f"{model.type}: `scope: session` is not built yet; use `scope: visitor`")
-        self.model = model
-        self.events: tuple[str, ...] = (model.event,)
-
-    def learn(self, data: TrainingData) -> Learned:
-        """Return one list an item (see `Learner`)."""
-        model = self.model
-        found = data.of(self.events, model.history)
-        pairs = user_items(found, data.visitors, {model.event: 1.0}).newest(model.max_items_per_user)
-        seen = np.bincount(pairs.row, minlength=len(data.index)).astype(np.int64)
-        visitors = int(np.count_nonzero(np.diff(pairs.starts)))
-        similarity = SIMILARITIES[model.similarity]
-
-        def score(dot: Scores, a: NDArray[np.int32], b: NDArray[np.int32]) -> Scores:
-            common = dot.astype(np.float64)
-            value = damped(similarity(common, seen[a], seen[b], visitors), common, model.shrinkage)
-            return value.astype(np.float32)
-
-        useful = seen >= model.minimum_common_visitors
-        lists = all_pairs(
-            pairs.matrix(len(data.index)),
-            rows=useful,
-            columns=data.allowed & useful,
-            score=score,
-            least=model.minimum_common_visitors,
-            length=model.list_length,
-            groups=data.index.types,
-        )
-        return Learned(neighbours=Neighbours(lists, seen), counts=counts_of(pairs, found.events.sum()))
 
 
 def counts_of(pairs: UserItems, events: int) -> dict[str, int]:
@@ -125,7 +81,7 @@ def _rows_of(left: csr_matrix, rows: NDArray[np.bool_] | None) -> csr_matrix:
     sizes = np.diff(left.indptr)
     entries = np.flatnonzero(np.repeat(rows, sizes))
     starts = np.concatenate(([0], np.cumsum(np.where(rows, sizes, 0))))
-    return csr_matrix((left.data[entries], left.indices[entries], starts), shape=left.shape)
+    return type(left)((left.data[entries], left.indices[entries], starts), shape=left.shape)
 
 
 def _pairs(product: csr_matrix, least: float) -> tuple[NDArray[np.int32], NDArray[np.int32], Scores]:
