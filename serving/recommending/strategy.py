@@ -19,7 +19,8 @@ from personalization_pipelines.publications.read.published import Publication
 from personalization_pipelines.scenarios.plan import PlanCategory, PlanLevel, PlanReference, PlanScenario
 from serving.recommending.candidates import candidates
 from serving.recommending.candidates.asking import Asking, Candidates
-from serving.recommending.filters import Filters
+from serving.recommending.filters.filter import Asked
+from serving.recommending.filters.filter_chain import FilterChain
 from serving.recommending.question import Answer, ContextItem, LiveHistory, Question, Recommended
 from serving.recommending.ready import Pick, ready_of, recommended
 from serving.recommending.sessions import shown_too_often
@@ -39,7 +40,7 @@ class _Composition:
     question: Question
     past: Past
     context: list[ContextItem]
-    filters: Filters
+    filters: FilterChain
     picked: list[Pick] = field(default_factory=list)
     taken: set[int] = field(default_factory=set)
     levels: list[dict[str, object]] = field(default_factory=list)
@@ -61,7 +62,7 @@ def compose(
     most = scenario.filters.max_repeats
     shown = shelf.current_events(shown) if most else ()
     repeated = [shelf.rows[item] for item in shown_too_often(question.now, live, shown, most)] if most else ()
-    filters = Filters(shelf, scenario.filters, question, context, past, repeated)
+    filters = FilterChain(Asked(shelf, scenario.filters, question, context, past, repeated))
     made = _Composition(publication, shelf, scenario, question, past, context, filters)
     items = _of_one_item(made) or _of_all_levels(made)
     used_history = made.used_history or any(one.source != "REQUEST" for one in context)
@@ -85,7 +86,7 @@ def _of_one_item(made: _Composition) -> list[Recommended]:
         return []
     reference, (row, _, _, source) = level.models[0], made.context[0]
     asks_items = reference.context != "history" and made.publication.models[reference.model].needs == "items"
-    if row < 0 or not asks_items or level.category.kind != "site" or made.filters.by_category:
+    if row < 0 or not asks_items or level.category.kind != "site" or made.filters.judges:
         return []
     standing, excluded = made.filters.standing, made.filters.rows
     ready = ready_of(made.publication).of(reference.model, row, source)
@@ -150,7 +151,7 @@ def _ask(made: _Composition, reference: PlanReference, paths: tuple[str, ...] | 
 def _passing(made: _Composition, model: Candidates, ranges: Ranges | None) -> Iterator[Pick]:
     """Yield a model's candidates that may be shown and are not in the answer yet, best first."""
     taken, filters, shelf = made.taken, made.filters, made.shelf
-    standing, excluded, plain = filters.standing, filters.rows, ranges is None and not filters.by_category
+    standing, excluded, plain = filters.standing, filters.rows, ranges is None and not filters.judges
     for row, score in model.ranked():
         if row in taken:
             continue
