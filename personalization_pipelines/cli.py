@@ -18,7 +18,6 @@ from rich.console import Console
 from personalization_pipelines import __version__
 from personalization_pipelines.foundation.errors import PersonalizationError
 from personalization_pipelines.foundation.home import Home
-from personalization_pipelines.foundation.loading import collector_at_rest
 
 if TYPE_CHECKING:
     from personalization_pipelines.content.catalogue.items import Mode
@@ -163,14 +162,10 @@ def import_users_command(
 @click.option("--select", metavar="MODEL", help="Only this model, what it needs, and the publication.")
 def build(name: str | None, as_of: datetime | None, select: str | None) -> None:
     """Refresh: events, features, models, scenarios, publication."""
-    from personalization_pipelines.commands.ahead import start_ahead
+    from personalization_pipelines.commands.build import build_websites
 
     home = Home.from_environment()
     websites = [_website(home, name)] if name else _websites(home)
-    start_ahead(home, [website.name for website in websites])
-    with collector_at_rest():
-        from personalization_pipelines.commands.build import build_websites
-
     if not build_websites(home, websites, as_of=as_of, select=select, console=console):
         sys.exit(1)
 
@@ -201,8 +196,7 @@ def dev(port: int, dagit_port: int) -> None:
 @click.option("--build-only", is_flag=True, help="Import and build, then stop.")
 def demo(port: int, build_only: bool) -> None:
     """A shop with real-looking purchases (Complete Journey), built, served, and open to click through."""
-    with collector_at_rest():
-        from personalization_pipelines.commands.demo import run
+    from personalization_pipelines.commands.demo import run
 
     run(Home.from_environment(), port=port, build_only=build_only, console=console)
 

@@ -15,7 +15,6 @@ from personalization_pipelines.definitions import complete, refresh_job_name, we
 from personalization_pipelines.foundation.errors import PermanentError
 from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.graph.parts import AS_OF_TAG, REBUILD_TAG, announce
-from personalization_pipelines.graph.run_history import STORAGE
 from personalization_pipelines.website import Website
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -100,7 +99,7 @@ def _dagster_yaml(home: Home) -> dict[str, object]:
     if home.database.startswith("postgresql"):
         settings["storage"] = {"postgres": {"postgres_url": {"env": "PERSONALIZATION_DAGSTER_DATABASE"}}}
     else:
-        settings["storage"] = {"custom": {**STORAGE, "config": {"base_dir": str(home.dagster)}}}
+        settings["storage"] = {"sqlite": {"base_dir": str(home.dagster)}}
     return settings
 
 

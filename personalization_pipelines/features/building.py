@@ -29,7 +29,6 @@ from personalization_pipelines.features.stored import StoredTable
 from personalization_pipelines.features.table_columns import column_digests, contents, sha256
 from personalization_pipelines.foundation.errors import Busy, CorruptData
 from personalization_pipelines.foundation.fingerprint import fingerprint
-from personalization_pipelines.quality.beside import beside
 from personalization_pipelines.quality.contracts import Contract, load_contracts
 from personalization_pipelines.quality.table_checks import CheckReport, check_table
 from personalization_pipelines.website.one_build import Build
@@ -114,10 +113,8 @@ def _run(build: Build, engine: Engine, model: SqlModel, whole: bool = False) -> 
     made = _Made.of(build, engine, model)
     stored = StoredTable.of(path)
     unchanged = not whole and stored is not None and stored.sidecar.get("fingerprint") == made.fingerprint
-    if not unchanged:
-        beside.start()  # what is built is checked next
-        if whole or stored is None or not _patched(engine, model, stored, made):
-            _write(engine, model, path, made)
+    if not unchanged and (whole or stored is None or not _patched(engine, model, stored, made)):
+        _write(engine, model, path, made)
     built = StoredTable.of(path)
     assert built is not None, path  # noqa: S101 - it was just written, under the lock
     names = tuple(pq.read_schema(path).names)

@@ -14,7 +14,6 @@ import dagster as dg
 
 from personalization_pipelines.foundation.errors import PermanentError, QualityGateFailed, TransientError
 from personalization_pipelines.foundation.home import Home
-from personalization_pipelines.quality.beside import beside
 from personalization_pipelines.quality.table_checks import CheckReport
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.one_build import Build
@@ -145,7 +144,7 @@ def check_result(report: CheckReport, name: str | None = None) -> dg.AssetCheckR
 
 def image(plot: Callable[..., bytes], *numbers: object, title: str) -> dg.MetadataValue:
     """Return a plot (one of graph/plots.py) as Markdown with the picture inside."""
-    png = beside.call(plot, *numbers, title)
+    png = plot(*numbers, title)
     return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 

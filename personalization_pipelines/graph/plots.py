@@ -1,7 +1,6 @@
 """Small pictures for Dagit, where a person would rather look than read. Numbers in, PNG bytes out.
 
-`parts.image` draws them in the process beside the build. Margins are fixed: to find them for each picture
-(a constrained layout) takes as long as the picture itself.
+Margins are fixed: to find them for each picture (a constrained layout) takes as long as the picture itself.
 """
 
 from __future__ import annotations
@@ -14,11 +13,6 @@ if TYPE_CHECKING:  # matplotlib costs 0.3 s and is needed only where something i
     from matplotlib.figure import Figure
 
 INK, ACCENT, GRID = "#1f2933", "#0b7285", "#d9e2ec"
-
-
-def prepare() -> None:
-    """Import matplotlib and draw once, which finds its fonts."""
-    popularity_curve([1.0, 0.5], "")
 
 
 def popularity_curve(scores: list[float], title: str) -> bytes:

@@ -1,7 +1,7 @@
 """Great Expectations' reading of a contract: the declared suite, validated on a sample of a table.
 
-great_expectations is imported by the first validation (or by `prepare`) and by nothing else: it costs 3 s and
-275 MB. `quality.py` therefore calls this in the process beside the build.
+great_expectations is imported by the first validation and by nothing else: it costs 3 s and 275 MB, once a build in
+which a table changed.
 """
 
 from __future__ import annotations
@@ -29,11 +29,6 @@ class Validated(NamedTuple):
     rows: list[CheckRow]
     sampled: int
     total: int
-
-
-def prepare() -> None:
-    """Import Great Expectations and make its context, so that the first validation need not."""
-    _batch_definition()
 
 
 def validated(name: str, contract: Contract, path: Path) -> Validated:

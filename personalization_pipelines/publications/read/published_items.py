@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from personalization_pipelines.foundation.array_checks import check_ascending, check_length, check_range, check_starts
 from personalization_pipelines.foundation.errors import CorruptData
 from personalization_pipelines.publications.format.arrays import Array, Texts
-from personalization_pipelines.publications.format.blake2b import digests
 from personalization_pipelines.publications.read.published_languages import Languages
 
 ITEMS = "items.bin"
@@ -42,11 +41,8 @@ def item_key(item_type: int, item: bytes) -> int:
 
 def item_keys(types: NDArray[np.int32], ids: Texts) -> NDArray[np.int64]:
     """Return the lookup keys of many items, as `item_key` does of each."""
-    keys = np.empty(len(types), np.int64)
-    changes = np.flatnonzero(types[1:] != types[:-1]) + 1
-    for start, end in pairwise([0, *changes.tolist(), len(types)]) if len(types) else ():
-        keys[start:end] = digests(b"%d:" % types[start], ids.starts[start : end + 1], ids.blob)
-    return keys
+    pairs = zip(types.tolist(), ids.all_raw(), strict=True)
+    return np.fromiter((item_key(kind, item) for kind, item in pairs), np.int64, len(types))
 
 
 def path_order(path: str) -> list[str]:
