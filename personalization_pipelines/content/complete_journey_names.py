@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-WIDTH = 30
-"""Letters after which the source's column is cut off, in the middle of a word."""
+WIDTH = 29
+"""Letters after which the source's column is cut off (at 30, spaces stripped), in the middle of a word."""
 
 
 def _set(text: str) -> frozenset[str]:
@@ -75,6 +75,8 @@ _WHOLE = {
     "HISPANIC": "Mexican & Latin foods",
     "ICE CREAM/MILK/SHERBTS": "Ice cream & sherbet",
     "INSTORE CUT FRUIT": "Fresh cut fruit",
+    "INSTANT COFFEE FLAVORED NO SWE": "Flavored instant coffee, unsweetened",
+    "INSTANT COFFEE FLAVORED W/SWEE": "Flavored instant coffee, sweetened",
     "IWS SINGLE CHEESE": "Wrapped cheese slices",
     "NON-IWS SINGLE CHEESE": "Cheese slices",
     "J-HOOKS": "Household helpers",
@@ -234,9 +236,11 @@ def product_name(department: str | None, category: str | None, kind: str | None)
     )
 
 
+@lru_cache(maxsize=8192)
 def readable_size(size: str | None) -> str:
     """Return a package size with its units in small letters: `12 PK/12 OZ` is "12 pack, 12 oz"."""
-    text = re.sub(r"[A-Z]+", lambda found: _UNITS.get(found[0], found[0].lower()), (size or "").strip())
+    text = " ".join((size or "").split())
+    text = re.sub(r"[A-Z]+", lambda found: _UNITS.get(found[0], found[0].lower()), text)
     text = re.sub(r"(?<![\d.])\.(?=\d)", "0.", text)
     return re.sub(r"(?<=[a-z])\s*/\s*(?=\d)", ", ", text)
 

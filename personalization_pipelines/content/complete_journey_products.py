@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +15,8 @@ from personalization_pipelines.content.complete_journey_names import (
     readable_size,
 )
 
+_CRATE = re.compile(r"([0-9.]+) (LB|CT)")
+_CRATES_FROM = {"LB": 15, "CT": 18}
 LEVELS = ("department", "product_category", "product_type")
 
 
@@ -25,7 +28,8 @@ def write_readable_products(source: Path, target: Path) -> None:
 def readable_products(products: pa.Table) -> pa.Table:
     """Return the table with readable levels, sizes and brands, and a column `title`; rows and ids stay as they are."""
     levels = [products.column(name).to_pylist() for name in LEVELS]
-    sizes = [readable_size(size) for size in products.column("package_size").to_pylist()]
+    codes_of_sizes = products.column("package_size").to_pylist()
+    sizes = [customers_size(*pair) for pair in zip(levels[0], codes_of_sizes, strict=True)]
     named = dict.fromkeys(zip(*levels, strict=True))
     names = {codes: product_name(*codes) for codes in named}
     titles = [
@@ -41,3 +45,11 @@ def readable_products(products: pa.Table) -> pa.Table:
     for name, values in readable.items():
         products = products.set_column(products.schema.get_field_index(name), name, pa.array(values, pa.string()))
     return products.append_column("title", pa.array(titles, pa.string()))
+
+
+def customers_size(department: str | None, size: str | None) -> str:
+    """Return a package size to read, "" for fresh produce in the crate that the shop was sent: it is sold loose."""
+    found = _CRATE.fullmatch(size or "") if department == "PRODUCE" else None
+    if found and float(found[1]) >= _CRATES_FROM[found[2]]:
+        return ""
+    return readable_size(size)

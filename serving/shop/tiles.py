@@ -75,7 +75,8 @@ _DRAWINGS: dict[str, Drawing] = {
         "a cake",
         "rose",
         "M4 12.5a2.5 2.5 0 0 1 2.5-2.5h11a2.5 2.5 0 0 1 2.5 2.5V20H4z",
-        "M4 14.5c1.3 1.5 2.7 1.5 4 0 1.3 1.5 2.7 1.5 4 0 1.3 1.5 2.7 1.5 4 0 1.3 1.5 2.7 1.5 4 0M2.5 20h19M12 10V6.5M12 4.5v-.8",
+        "M4 14.5c1.3 1.5 2.7 1.5 4 0 1.3 1.5 2.7 1.5 4 0 1.3 1.5 2.7 1.5 4 0 1.3 1.5 2.7 1.5 4 0M2.5 20h19"
+        "M12 10V6.5M12 4.5v-.8",
     ),
     "cookie": Drawing(
         "a cookie",
@@ -92,14 +93,15 @@ _DRAWINGS: dict[str, Drawing] = {
     "meat": Drawing(
         "a piece of meat",
         "tomato",
-        "M14.5 3.5a6 6 0 0 1 5 9.5c-2 3-5 3-7 3.5-1.5.4-2 1.5-3 2.5l-2 2-1.5-1-2-.5-.5-2 2-1.5c1-1 2-1.6 2.5-3.2.8-2.6 1-5 3-7 1-1.2 2-2 3.5-2.3z",
+        "M14.5 3.5a6 6 0 0 1 5 9.5c-2 3-5 3-7 3.5-1.5.4-2 1.5-3 2.5l-2 2-1.5-1-2-.5-.5-2 2-1.5c1-1 2-1.6 "
+        "2.5-3.2.8-2.6 1-5 3-7 1-1.2 2-2 3.5-2.3z",
         "M15 8.5a1.5 1.5 0 1 1 0 .01",
     ),
     "sausage": Drawing(
         "a sausage",
         "tomato",
-        "M5 15.5c-2.8-2.8.2-5.8 2.6-3.4 1.3 1.3 4.2-1.6 2.9-2.9-2.4-2.4 1.6-6.4 4.4-3.6 5.6 5.6-4.3 15.5-9.9 9.9z",
-        "M4.5 14.8L3 17M15.2 5.8L17 4M12 15.5l2.5-2.5",
+        "M5.2 18.8a3.5 3.5 0 0 1 0-5l8.6-8.6a3.5 3.5 0 0 1 5 5l-8.6 8.6a3.5 3.5 0 0 1-5 0z",
+        "M9 12.5l2 2M12 9.5l2 2M4.8 19.2L3 21M19.2 4.8L21 3",
     ),
     "fish": Drawing(
         "a fish", "mint", "M3 12c3-5 9-7 14-2l4-3v10l-4-3c-5 5-11 3-14-2z", "M7.5 11h.01M12 9.5c1 1.5 1 3.5 0 5"
@@ -222,7 +224,8 @@ _DRAWINGS: dict[str, Drawing] = {
         "a mug of beer",
         "butter",
         "M6 8h10v11a1.5 1.5 0 0 1-1.5 1.5h-7A1.5 1.5 0 0 1 6 19z",
-        "M16 10h2a2 2 0 0 1 2 2v3a2 2 0 0 1-2 2h-2M6 8a2.5 2.5 0 0 1 1.5-4.5C8.5 2 11 2 12 3.5c2-1 4.5.5 4 4.5M9.5 12v5M12.5 12v5",
+        "M16 10h2a2 2 0 0 1 2 2v3a2 2 0 0 1-2 2h-2"
+        "M6 8a2.5 2.5 0 0 1 1.5-4.5C8.5 2 11 2 12 3.5c2-1 4.5.5 4 4.5M9.5 12v5M12.5 12v5",
     ),
     "baby": Drawing(
         "a baby's bottle",
@@ -233,7 +236,8 @@ _DRAWINGS: dict[str, Drawing] = {
     "paw": Drawing(
         "a paw",
         "crust",
-        "M12 12c2.5 0 5 3 5 5.5S15 21 12 20c-3 1-5 0-5-2.5S9.5 12 12 12zM6 9.5a1.5 2 0 1 1 .01 0M18 9.5a1.5 2 0 1 1 .01 0M9.8 7a1.5 2 0 1 1 .01 0M14.2 7a1.5 2 0 1 1 .01 0",
+        "M12 12c2.5 0 5 3 5 5.5S15 21 12 20c-3 1-5 0-5-2.5S9.5 12 12 12zM6 9.5a1.5 2 0 1 1 .01 0"
+        "M18 9.5a1.5 2 0 1 1 .01 0M9.8 7a1.5 2 0 1 1 .01 0M14.2 7a1.5 2 0 1 1 .01 0",
     ),
     "roll": Drawing(
         "a roll of paper",
@@ -256,7 +260,8 @@ _DRAWINGS: dict[str, Drawing] = {
     "flower": Drawing(
         "a flower",
         "rose",
-        "M12 6.5c-3-4.5 3-4.5 0 0M12 11.5c-3 4.5 3 4.5 0 0M9.5 9c-4.5-3-4.5 3 0 0M14.5 9c4.5-3 4.5 3 0 0M12 6.5a2.5 2.5 0 1 1 0 5 2.5 2.5 0 0 1 0-5z",
+        "M12 6.5c-3-4.5 3-4.5 0 0M12 11.5c-3 4.5 3 4.5 0 0M9.5 9c-4.5-3-4.5 3 0 0M14.5 9c4.5-3 4.5 3 0 0"
+        "M12 6.5a2.5 2.5 0 1 1 0 5 2.5 2.5 0 0 1 0-5z",
         "M12 14.5V21M12 20c-3 0-4-1.5-4-3M12 20c3 0 4-1.5 4-3",
     ),
     "book": Drawing(
@@ -283,7 +288,8 @@ _DRAWINGS: dict[str, Drawing] = {
     "toy": Drawing(
         "a toy",
         "sky",
-        "M12 4.5a5 5 0 0 1 4.3 2.4 2.2 2.2 0 1 1 1.2 3.6c-.8 1.4-1.5 2-1.5 2.5 1.5 1 2 2.5 2 4.5 0 2-2 3.5-6 3.5s-6-1.5-6-3.5c0-2 .5-3.5 2-4.5 0-.5-.7-1.1-1.5-2.5a2.2 2.2 0 1 1 1.2-3.6A5 5 0 0 1 12 4.5z",
+        "M12 4.5a5 5 0 0 1 4.3 2.4 2.2 2.2 0 1 1 1.2 3.6c-.8 1.4-1.5 2-1.5 2.5 1.5 1 2 2.5 2 4.5 0 2-2 3.5-6 "
+        "3.5s-6-1.5-6-3.5c0-2 .5-3.5 2-4.5 0-.5-.7-1.1-1.5-2.5a2.2 2.2 0 1 1 1.2-3.6A5 5 0 0 1 12 4.5z",
         "M10 9h.01M14 9h.01M10.5 11.5c1 .8 2 .8 3 0M10 16.5c1.3 1 2.7 1 4 0",
     ),
     "shirt": Drawing("a shirt", "sky", "M8.5 4L3 7l1.8 4L7 10v10.5h10V10l2.2 1L21 7l-5.5-3c-.8 2-6.2 2-7 0z"),
@@ -314,14 +320,17 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("pizza", "pizza"),
     ("ice", "gelato novelties sherbet sherbts cones"),
     ("tub", "yogurt cream margarine margarines butter pudding dip dips creams"),
-    ("jar", "peanut jelly jam jams preserves honey salsa sauce sauces ketchup mustard mayonnaise relish pickles pickle "
-            "olives dressing dressings condiment condiments syrup syrups vinegar gravy salads spread spreads"),
+    ("jar",
+     "peanut jelly jam jams preserves honey salsa sauce sauces ketchup mustard mayonnaise relish pickles "
+     "pickle olives dressing dressings condiment condiments syrup syrups vinegar gravy salads spread spreads"),
     ("cheese", "cheese cheeses"),
     ("egg", "egg eggs"),
-    ("cup", "coffee tea teas cocoa creamer creamers creamers"),
+    ("cup", "coffee tea teas cocoa creamer creamers"),
     ("beer", "beer beers ale ales"),
     ("glass", "wine wines liquor liquors spirits vodka cocktails mixers"),
-    ("bottle", "soft drink drinks drnk drnks juice juices cider water isotonic beverage beverages soda cola oil oils punch"),
+    ("bottle",
+     "soft drink drinks drnk drnks juice juices cider water isotonic beverage beverages soda cola oil oils "
+     "punch"),
     ("carton", "milk dairy buttermilk"),
     ("snack", "snack snacks snk chips crackers popcorn pretzels nuts seeds jerky"),
     ("cookie", "cookie cookies biscuits wafer granola bars"),
@@ -329,7 +338,9 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("candy", "candy chocolate gum sweets mints marshmallows"),
     ("fish", "seafood fish shrimp salmon sushi fillets catfish shellfish"),
     ("cake", "cake cakes pie pies frosting icing desserts"),
-    ("bread", "bread breads baked bakery buns rolls dough bagels muffin muffins pastry pastries donuts tortillas toast waffles baking loaf"),
+    ("bread",
+     "bread breads baked bakery buns rolls dough bagels muffin muffins pastry pastries donuts tortillas toast "
+     "waffles baking loaf"),
     ("sausage", "sausage sausages hot dogs bologna pepperoni salami franks wieners lunchmeat"),
     ("meat", "meat meats beef pork chicken bacon turkey ham poultry lamb veal deli ribs"),
     ("pasta", "pasta noodles spaghetti macaroni ramen"),
@@ -341,16 +352,27 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("potato", "potato potatoes fries yams hashbrown"),
     ("onion", "onion onions garlic"),
     ("pepper", "pepper peppers jalapeno"),
-    ("apple", "fruit fruits apple apples melons melon cantaloupe watermelon stone tropical pears peaches plums pineapple kiwi mango avocado nectarines"),
-    ("carrot", "carrot carrots vegetables vegetable corn roots celery broccoli cauliflower squash cucumbers asparagus radish"),
+    ("apple",
+     "fruit fruits apple apples melons melon cantaloupe watermelon stone tropical pears peaches plums "
+     "pineapple kiwi mango avocado nectarines"),
+    ("carrot",
+     "carrot carrots vegetables vegetable corn roots celery broccoli cauliflower squash cucumbers asparagus "
+     "radish"),
     ("leaf", "salad herbs organic organics lettuce greens produce mushrooms spinach cabbage parsley"),
     ("frozen", "frozen frzn ice"),
-    ("box", "cereal oatmeal breakfast rice mix mixes mxs dry hispanic sugar sugars flour spices seasoning seasonings stuffing grits"),
-    ("pill", "vitamin vitamins cold pain analgesics drug medicine diet nutrition aid antacids acids sinus laxatives allergy cough health"),
-    ("pump", "soap detergent detergents cleaning cleaner cleaners clean laundry hair shampoo oral toothpaste toothbrush deodorant "
-             "deodorants makeup cosmetics skin care bath air bleach softener razors shaving hygiene lotion lotions body mouthwash perfume "
-             "fragrances suntan covergirl maybelline revlon"),
-    ("roll", "tissue tissues tiss towels paper toilet napkins napkin wraps bags foil plates cups wipes filters pads tampons"),
+    ("box",
+     "cereal oatmeal breakfast rice mix mixes mxs dry hispanic sugar sugars flour spices seasoning seasonings "
+     "stuffing grits"),
+    ("pill",
+     "vitamin vitamins cold pain analgesics drug medicine diet nutrition aid antacids acids sinus laxatives "
+     "allergy cough health"),
+    ("pump",
+     "soap detergent detergents cleaning cleaner cleaners clean laundry hair shampoo oral toothpaste "
+     "toothbrush deodorant deodorants makeup cosmetics skin care bath air bleach softener razors shaving "
+     "hygiene lotion lotions body mouthwash perfume fragrances suntan covergirl maybelline revlon"),
+    ("roll",
+     "tissue tissues tiss towels paper toilet napkins napkin wraps bags foil plates cups wipes filters pads "
+     "tampons"),
     ("gift", "gift greeting wrap party christmas easter halloween valentine seasonal cards card balloons"),
     ("book", "magazine newspaper book books bookstore stationery school paperback"),
     ("flower", "floral flower flowers garden plants bulb rose roses bunch"),
