@@ -196,6 +196,7 @@ _REWRITTEN = [
         (r"\bNON-CARB\b", "STILL"),
         (r"\bW/", "WITH "),
         (r"(?<=[A-Z]) S (?=[A-Z])", "'S "),
+        (r"\bX-LARGE\b", "EXTRA LARGE"),
         (r"^(PIZZA)/", r"\1, "),
         (r"^CAN (?=CAT|DOG)", "CANNED "),
         (r"^([A-Z &/]+?)[ :-]+DRY$", r"DRY \1"),
@@ -209,8 +210,10 @@ _TOKEN = re.compile(r"[A-Z']+")
 _UNITS = {
     "CT": "count", "GA": "gal", "GAL": "gal", "IN": "in", "L": "l", "LB": "lb", "LT": "l", "LTR": "l", "ML": "ml",
     "OZ": "oz", "PK": "pack", "PT": "pint", "QT": "qt", "YD": "yd", "FT": "ft", "SQ": "sq", "EA": "each",
+    "BTL": "bottle", "MED": "medium", "LG": "large", "SM": "small", "NR": "", "PET": "",
     "CTN": "carton", "DZ": "dozen", "DOZ": "dozen",
 }  # fmt: skip
+_ALONE = frozenset(("dozen", "gal", "l", "lb", "oz", "pint", "qt"))
 _BRANDS = {"National": "National brand", "Private": "Store brand"}
 
 
@@ -238,11 +241,15 @@ def product_name(department: str | None, category: str | None, kind: str | None)
 
 @lru_cache(maxsize=8192)
 def readable_size(size: str | None) -> str:
-    """Return a package size with its units in small letters: `12 PK/12 OZ` is "12 pack, 12 oz"."""
-    text = " ".join((size or "").split())
-    text = re.sub(r"[A-Z]+", lambda found: _UNITS.get(found[0], found[0].lower()), text)
+    """Return a package size with its units in small letters: `12 PK/12 OZ` is "12 pack, 12 oz".
+
+    Left out is a code of one or two letters in front of the number.
+    """
+    text = re.sub(r"^[A-Z]{1,2} (?=[0-9])|[*]", "", " ".join((size or "").split()))
+    text = re.sub(r"[A-Z]+", lambda found: _UNITS.get(found[0], found[0].lower()), text).strip()
     text = re.sub(r"(?<![\d.])\.(?=\d)", "0.", text)
-    return re.sub(r"(?<=[a-z])\s*/\s*(?=\d)", ", ", text)
+    text = re.sub(r"(?<=[a-z])\s*/\s*(?=\d)", ", ", text)
+    return f"1 {text}" if text in _ALONE else text
 
 
 def readable_brand(brand: str | None) -> str:

@@ -12,6 +12,7 @@ from personalization_pipelines.currency import fraction_digits
 from personalization_pipelines.scenarios.published import Items, Publication
 from serving.shelf import shelf_of
 
+SIZE = "package_size"
 _TITLES = ("title", "name")
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 
@@ -50,8 +51,9 @@ class Card:
 
     @property
     def name(self) -> str:
-        """What two items share that a customer takes for the same: the title in small letters."""
-        return self.title.lower()
+        """What a customer takes for one thing: the title in small letters, without the size of the package."""
+        size = dict(self.facts).get(readable(SIZE.replace("_", " ")), "")
+        return self.title.lower().removesuffix(f", {size.lower()}")
 
 
 class Catalogue:
@@ -73,7 +75,7 @@ class Catalogue:
         paths = self.items.paths(row)
         title = _title(attributes, self.items.ids[row])
         minor, currency = int(self.items.price_minor[row]), self.publication.plan.currency
-        captions = [attributes.get(name, "") for name in ("brand", "package_size", "author", "color")]
+        captions = [attributes.get(name, "") for name in ("brand", SIZE, "author", "color")]
         return Card(
             type=int(self.items.types[row]),
             id=self.items.ids[row],

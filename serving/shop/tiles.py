@@ -157,7 +157,7 @@ _DRAWINGS: dict[str, Drawing] = {
         "bananas",
         "butter",
         "M6 3.5c.5 5 2.5 9.5 7 11.5 2.5 1.1 5 1 7 .3.4 2-1.2 3.7-3.6 4.4C9.5 21.7 3.5 14 4.5 4z",
-        "M6 3.5L4.5 4M8.5 11c1.8 3.4 4.5 5.5 8 6",
+        "M6 3.5L4.5 4",
     ),
     "apple": Drawing(
         "an apple",

@@ -53,7 +53,16 @@ def test_a_type_that_says_nothing_alone_stands_with_its_category() -> None:
 
 @pytest.mark.parametrize(
     ("size", "readable"),
-    [("16 OZ", "16 oz"), ("12 PK/12 OZ", "12 pack, 12 oz"), (".5 L", "0.5 l"), ("90  CT", "90 count"), (None, "")],
+    [
+        ("16 OZ", "16 oz"),
+        ("12 PK/12 OZ", "12 pack, 12 oz"),
+        (".5 L", "0.5 l"),
+        ("90  CT", "90 count"),
+        ("L 8 OZ", "8 oz"),
+        ("GAL", "1 gal"),
+        ("CTN", "carton"),
+        (None, ""),
+    ],
 )
 def test_sizes_have_units_to_read(size: str | None, readable: str) -> None:
     assert readable_size(size) == readable

@@ -155,6 +155,19 @@ def test_a_shelf_shows_a_name_once_and_counts_it_once(home: Home) -> None:
     front.installation.close()
 
 
+def test_packages_of_one_product_share_a_name_and_have_tiles_of_their_own(home: Home) -> None:
+    sizes = {"1": "1 gal", "2": "1/2 gal"}
+    milk = [
+        Item(1, item, ["/Milk"], attributes={"title": [f"White milk, {size}"], "package_size": [size]})
+        for item, size in sizes.items()
+    ]
+    front = ShopFront(home, items=[*milk, *ITEMS[2:]])
+    page = front.get("/demo/in/Milk")
+    assert page.values("a", "data-key") == ["1:1", "1:2"]
+    assert page.values("a", "data-name") == ["white milk", "white milk"]
+    front.installation.close()
+
+
 def test_pictures_say_what_they_show(front: ShopFront) -> None:
     assert front.get("/demo/item/1/1").values("img", "alt") == ["Drawing of a carton of milk"]
     assert front.get("/demo/in/Dairy").values("img", "alt") == [
