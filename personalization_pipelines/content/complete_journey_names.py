@@ -96,6 +96,7 @@ _WHOLE = {
     "SALD DRSNG/SNDWCH SPRD": "Salad dressing & sandwich spreads",
     "SAL:SALSA/DPS-PRPCK": "Salsa & dips",
     "VINEGAR ALL-EXCEPT WINE/RIC": "Vinegar",
+    "MEAT: SAUS DRY BULK": "Dry sausage",
     "MEXICAN SAUCESSALSAPICANTEE": "Salsa & Mexican sauces",
     "MILK BY-PRODUCTS": "Cream & cottage cheese",
     "NEW AGE": "Specialty drinks",
@@ -231,12 +232,16 @@ def product_name(department: str | None, category: str | None, kind: str | None)
     outer = readable_name(category or department or "")
     words = set(inner.lower().replace(",", " ").split())
     if not words or outer.lower() in inner.lower() or not words <= _VAGUE:
-        return inner or outer
-    return (
-        f"{inner} {_begun_small(outer)}"
-        if words <= _ADJECTIVES and "," not in inner
-        else f"{outer}, {_begun_small(inner)}"
-    )
+        return _without_other(inner or outer)
+    if words <= _ADJECTIVES and "," not in inner:
+        return _without_other(f"{inner} {_begun_small(outer)}")
+    return f"{outer}, {_begun_small(inner)}"
+
+
+def _without_other(name: str) -> str:
+    """Return a name without the "other" that its place in a list of categories asked for."""
+    rest = name.removeprefix("Other ")
+    return rest[:1].upper() + rest[1:]
 
 
 @lru_cache(maxsize=8192)

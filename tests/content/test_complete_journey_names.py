@@ -49,6 +49,7 @@ def test_a_type_that_says_nothing_alone_stands_with_its_category() -> None:
     assert product_name("MEAT", "PORK", "RIBS") == "Pork, ribs"
     assert product_name("GROCERY", "EGGS", None) == "Eggs"
     assert product_name("SPIRITS", None, None) == "Spirits"
+    assert product_name("PRODUCE", "ONIONS", "ONIONS OTHER") == "Onions"
 
 
 @pytest.mark.parametrize(
