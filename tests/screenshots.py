@@ -54,10 +54,8 @@ def main() -> None:
             with running(home, "demo", "--port", str(port := free_port())):
                 take_shop(browser, f"http://127.0.0.1:{port}", arguments.to, "dark" if arguments.dark else "light")
         if arguments.only != "shop":
-            dagit = free_port()
-            with running(
-                home, "dev", "--port", str(free_port()), "--dagit-port", str(dagit), ready=f"{dagit}/server_info"
-            ):
+            dagit = (port := free_port()) + 3000
+            with running(home, "dev", "--port", str(port), "--dagit-port", str(dagit), ready=f"{dagit}/server_info"):
                 take_dagit(browser, f"http://127.0.0.1:{dagit}", arguments.to)
         browser.close()
 

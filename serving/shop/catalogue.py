@@ -131,8 +131,10 @@ class Catalogue:
 
     def _name(self, row: int) -> str:
         attributes = self.items.attributes(row)
-        texts = {name: ", ".join(map(str, attributes[name])) for name in _TITLES if attributes.get(name)}
-        return _title(texts, self.items.ids[row]).lower()
+        for name in _TITLES:
+            if text := ", ".join(map(str, attributes.get(name, ()))):
+                return text.lower()
+        return f"item {self.items.ids[row]}".lower()
 
     def _standing(self, path: str, now: int) -> NDArray[np.int64]:
         standing = np.frombuffer(shelf_of(self.publication).standing(now), bool)
