@@ -98,7 +98,7 @@ class Shop:
         )
 
     def past(self, visit: Visit, limit: int) -> list[tuple[Card, str]]:
-        """Return the newest items the visitor took an interest in, published and live, a name once, and what was done."""
+        """Return the newest items that interested the visitor, published and live; a name once, with what was done."""
         try:
             live = self._services.live.history(visit.website.name, visit.visitor)
         except LiveStoreUnavailable:
