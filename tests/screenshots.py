@@ -28,6 +28,7 @@ COLOURS = 256
 WIDE, NARROW = (1280, 860), (390, 844)
 HOUSEHOLD = "18"
 BANANAS = "1:1082185"
+STAGES = ("models", "scenarios")
 MILK = "1:1029743"
 SHOP = {
     "landing": "/demo/",
@@ -98,11 +99,13 @@ def take_shop(browser: Browser, server: str, to: Path, scheme: Any) -> None:
 
 
 def take_dagit(browser: Browser, dagit: str, to: Path) -> None:
-    """Take the graph of all assets."""
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    """Take the graph of all assets, its groups opened."""
+    page = browser.new_page(viewport={"width": 1600, "height": 900})
     page.goto(dagit + "/asset-groups")
     page.wait_for_selector("svg foreignObject", timeout=120_000)
-    page.wait_for_timeout(4_000)
+    for stage in STAGES:
+        page.click(f"svg foreignObject >> text=_{stage}")
+        page.wait_for_timeout(2_000)
     taken(page, to / "dagit-assets.png")
 
 
