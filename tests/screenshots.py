@@ -74,9 +74,12 @@ def running(home: Path, *command: str, ready: str = "") -> Iterator[None]:
         wait_for(f"http://127.0.0.1:{ready or command[2] + '/readyz'}", process, 600)
         yield
     finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(30)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def take_shop(browser: Browser, server: str, to: Path, scheme: Any) -> None:
@@ -99,7 +102,7 @@ def take_shop(browser: Browser, server: str, to: Path, scheme: Any) -> None:
 
 
 def take_dagit(browser: Browser, dagit: str, to: Path) -> None:
-    """Take the graph of all assets, its groups opened."""
+    """Take the graph of all assets, the groups of models and scenarios opened."""
     page = browser.new_page(viewport={"width": 1600, "height": 900})
     page.goto(dagit + "/asset-groups")
     page.wait_for_selector("svg foreignObject", timeout=120_000)
