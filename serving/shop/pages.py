@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from serving.services import Services
 from serving.shop.catalogue import Card, Category, money, readable
 from serving.shop.places import Place, boxes
-from serving.shop.tiles import tile
+from serving.shop.tiles import picture, tile
 from serving.shop.visit import Shop, Visit
 from serving.shop.visitors import chosen, guest
 
@@ -43,6 +43,7 @@ def blueprint(services: Services, website: str) -> Blueprint:
     block = Blueprint("shop", __name__, url_prefix="/demo", template_folder="templates", static_folder="static")
     shop = Shop(services, website)
     block.after_request(_protected)
+    block.context_processor(lambda: {"picture": picture})
     block.register_error_handler(HTTPException, _error)
     for rule, name, view in (
         ("/", "landing", _landing),

@@ -98,17 +98,17 @@ class Shop:
         )
 
     def past(self, visit: Visit, limit: int) -> list[tuple[Card, str]]:
-        """Return the newest distinct items the visitor took an interest in, published and live, and what was done."""
+        """Return the newest items that interested the visitor, published and live; a name once, with what was done."""
         try:
             live = self._services.live.history(visit.website.name, visit.visitor)
         except LiveStoreUnavailable:
             self._services.metrics.count("live_store_unavailable", visit.website.name)
             live = []
-        newest: dict[int, str] = {}
+        names, newest = visit.catalogue.names(), dict[int, tuple[int, str]]()
         for _, row, event in Past(visit.publication, shelf_of(visit.publication), visit.visitor, live).entries:
             if row >= 0 and event in SOURCES and len(newest) < limit:
-                newest.setdefault(row, event)
-        return [(visit.catalogue.card(row), _DID[event]) for row, event in newest.items()]
+                newest.setdefault(int(names[row]), (row, event))
+        return [(visit.catalogue.card(row), _DID[event]) for row, event in newest.values()]
 
     def _derive(self, website: Website, publication: Publication) -> tuple[Catalogue, list[Shopper]]:
         derived = self._derived

@@ -32,6 +32,7 @@ ITEMS = [
     Item(1, f"a {HOSTILE.replace('/', '')}", [f"/{HOSTILE.replace('/', '')}"], attributes={"title": [HOSTILE]}),
     Item(2, "70"),
 ]
+MILKS = {"1": "WHITE MILK", "2": "Oat milk", "3": "White milk", "4": "white milk"}
 POPULAR = ranking(site_1=[(2, 9.0), (1, 8.0), (0, 7.0)], **{"category_1:/Dairy": [(1, 8.0), (0, 7.0)]})
 
 
@@ -141,6 +142,38 @@ def test_what_the_shop_does_not_have_is_not_found(front: ShopFront, path: str) -
 def test_a_category_shows_what_is_most_wanted_first_and_nothing_that_is_not_for_sale(front: ShopFront) -> None:
     assert front.get("/demo/in/Dairy").values("a", "data-key") == ["1:2", "1:1"]
     assert front.get("/demo/in/Bread").values("a", "data-key") == ["1:3"]
+
+
+def test_a_shelf_shows_a_name_once_and_counts_it_once(home: Home) -> None:
+    milk = [Item(1, item, ["/Dairy/Milk"], attributes={"title": [title]}) for item, title in MILKS.items()]
+    front = ShopFront(home, items=[*milk, Item(1, "9", ["/Dairy/Milk"]), Item(2, "70", ["/Dairy/Milk"])])
+    page = front.get("/demo/in/Dairy")
+    assert page.values("a", "data-name") == ["oat milk", "white milk", "item 9", "item 70"]
+    assert page.values("a", "data-key") == ["1:2", "1:1", "1:9", "2:70"]  # 2 is the most wanted, then 1 of its name
+    assert "4 products" in page.text
+    assert "Milk 4" in re.sub(r"\s+", " ", page.text)
+    front.installation.close()
+
+
+def test_packages_of_one_product_share_a_name_and_have_tiles_of_their_own(home: Home) -> None:
+    sizes = {"1": "1 gal", "2": "1/2 gal"}
+    milk = [
+        Item(1, item, ["/Milk"], attributes={"title": [f"White milk, {size}"], "package_size": [size]})
+        for item, size in sizes.items()
+    ]
+    front = ShopFront(home, items=[*milk, *ITEMS[2:]])
+    page = front.get("/demo/in/Milk")
+    assert page.values("a", "data-key") == ["1:1", "1:2"]
+    assert page.values("a", "data-name") == ["white milk", "white milk"]
+    front.installation.close()
+
+
+def test_pictures_say_what_they_show(front: ShopFront) -> None:
+    assert front.get("/demo/item/1/1").values("img", "alt") == ["Drawing of a carton of milk"]
+    assert front.get("/demo/in/Dairy").values("img", "alt") == [
+        "Drawing of a piece of cheese",
+        "Drawing of a carton of milk",
+    ]
 
 
 @pytest.mark.parametrize("page", ["2", "-1", "x", "9" * 30])

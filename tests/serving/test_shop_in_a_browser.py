@@ -24,7 +24,7 @@ from serving.server import serve
 if __name__ == "__main__":
     serve(Home(Path(sys.argv[1])), port=int(sys.argv[2]), shop="shop")
 """
-TITLES = ["one", "two", "three", "four", "five", "six"]
+TITLES = ["one", "two", "three", "four", "five", "Five"]
 # A ring: who looked at a product gets the next two (tests/serving/shopfront.py).
 ITEMS = [Item(1, str(n), ["/Ring"], 100 * n, attributes={"title": [title]}) for n, title in enumerate(TITLES, 1)]
 ITEMS += [Item(2, "70"), Item(2, "71")]
@@ -117,3 +117,39 @@ def test_a_visitor_clicks_through_the_shop_and_the_boxes_follow(server: str, pag
     page.wait_for_selector("[data-scenario=landing_page] [data-key]")
     assert page.inner_text("[data-count]") == "0"
     assert page.complaints == []
+
+
+@pytest.mark.parametrize("shown", ["3", "6"])
+def test_a_box_shows_a_name_once_and_never_the_product_of_its_page(server: str, page: Any, shown: str) -> None:
+    page.goto(f"{server}/demo/item/1/{shown}")
+    own = page.get_attribute("[data-product]", "data-name")
+    for scenario in ("product_page", "landing_page", "popular"):
+        _keys(page, scenario)
+        cards = page.query_selector_all(f"[data-scenario={scenario}] [data-key]")
+        names = [card.get_attribute("data-name") for card in cards]
+        assert names
+        assert own not in names  # 5 and 6 are both called five
+        assert len(set(names)) == len(names)
+    assert page.complaints == []
+
+
+def test_a_box_begins_with_what_no_box_above_shows(server: str, page: Any) -> None:
+    page.goto(server + "/demo/item/1/1")
+    above = _keys(page, "product_page")
+    assert above[:2] == ["1:2", "1:3"]  # the ring around 1
+    below = _keys(page, "popular")
+    repeated = [key in above for key in below]
+    assert repeated == sorted(repeated)
+
+
+def test_nothing_is_wider_than_a_phone_and_nothing_floats_over_the_tiles(server: str, page: Any) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for path in ("/demo/", "/demo/in/Ring", "/demo/item/1/3", "/demo/basket"):
+        page.goto(server + path)
+        page.wait_for_selector("[data-cards][aria-busy]", state="detached")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        for part in page.query_selector_all(".bar > *"):
+            box = part.bounding_box()
+            assert box is None or (box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["height"] <= 58)
+        assert page.evaluate("getComputedStyle(document.querySelector('.wire')).position") == "static"
+        assert page.query_selector(".departments").bounding_box()["height"] <= 44

@@ -1,11 +1,13 @@
 // The page's side of the protocol: it tells the service what the visitor does and asks it what to show.
-// Everything goes through `call`, which also writes the list at the bottom right.
+// Everything goes through `call`, which also writes the list above the foot.
 "use strict";
 
 (() => {
   const { customer, user } = document.body.dataset;
   const FOLLOW = 1100; // ms: an acknowledged event is in the next answer of any worker within one second
   const KEPT = 14;
+  const SPARE = 4; // a box asks for more than it shows: the shop shows a name once and not what the page shows already
+  const MOST = 50;
 
   const $ = (selector, root = document) => root.querySelector(selector);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -45,7 +47,7 @@
 
   function showCalls() {
     const entries = noted();
-    $("[data-wire-count]").textContent = entries.length;
+    for (const count of all("[data-wire-count]")) count.textContent = entries.length;
     $("[data-wire-list]").replaceChildren(
       ...entries.map(({ method, url, status, ms }) => {
         const row = make("li");
@@ -77,37 +79,60 @@
   // --- boxes -----------------------------------------------------------------------------------------------
 
   function question(box) {
-    const { scenario, number, context, category } = box.dataset;
-    const query = [`numrecs=${number}`, "attribute=title"];
+    const { scenario, context, category } = box.dataset;
+    const query = [`numrecs=${Math.min(MOST, SPARE * shownIn(box))}`, "attribute=title"];
     if (context) query.push(`contextitems=${context.split(",").map(encodeURIComponent).join(",")}`);
     if (category) query.push(`categorypath=${encodeURIComponent(category)}`);
     return `/api/v2/${customer}/${encodeURIComponent(user)}/${encodeURIComponent(scenario)}?${query.join("&")}`;
   }
 
-  async function fill(box) {
+  const shownIn = (box) => Number(box.dataset.number);
+
+  /** What the service answers for a box, and the shop's own cards of it; null where there is nothing to show. */
+  async function answered(box) {
     const cards = $("[data-cards]", box);
     const response = await call("GET", question(box));
     const answer = await response.json();
     if (!response.ok) return say(cards, answer.detail);
     const items = answer.recommendationItems;
     if (!items.length) return say(cards, "No recommendation for this visitor here.");
-    const before = all("[data-key]", cards).map((card) => card.dataset.key);
-    cards.innerHTML = await (await fetch(`/demo/cards?${named(items)}`)).text(); // the shop's own, escaped there
-    cards.removeAttribute("aria-busy");
-    for (const card of all("[data-key]", cards)) {
-      const item = items.find((one) => `${one.itemType}:${one.itemId}` === card.dataset.key);
-      card.addEventListener("click", () => void call("POST", local(item.links.clickRecommended)));
-      card.classList.toggle("new", before.length > 0 && !before.includes(card.dataset.key));
-    }
-    whenSeen(box, () => shown(items));
-    if (!$("[data-reasons]", box).hidden) await explain(box);
+    const drawn = make("template");
+    drawn.innerHTML = await (await fetch(`/demo/cards?${named(items)}`)).text(); // the shop's own, escaped there
+    return { items, cards: all("[data-key]", drawn.content) };
   }
 
+  /** The cards for a box: never what the page itself shows, a name once; names of boxes above only to fill up. */
+  function chosen(cards, number, own, above) {
+    const names = new Set(own);
+    const once = cards.filter(({ dataset }) => !names.has(dataset.name) && names.add(dataset.name));
+    const fresh = once.filter(({ dataset }) => !above.has(dataset.name));
+    const again = once.filter(({ dataset }) => above.has(dataset.name));
+    return [...fresh, ...again].slice(0, number);
+  }
+
+  function show(box, answer, picked) {
+    const cards = $("[data-cards]", box);
+    if (!picked.length) return say(cards, "No recommendation for this visitor here.");
+    const before = all("[data-key]", cards).map((card) => card.dataset.key);
+    const items = picked.map((card) => answer.items.find((one) => keyOf(one) === card.dataset.key));
+    picked.forEach((card, place) => {
+      card.addEventListener("click", () => void call("POST", local(items[place].links.clickRecommended)));
+      card.classList.toggle("new", before.length > 0 && !before.includes(card.dataset.key));
+    });
+    cards.replaceChildren(...picked);
+    cards.removeAttribute("aria-busy");
+    whenSeen(box, () => shown(items));
+    if (!$("[data-reasons]", box).hidden) void explain(box);
+    return null;
+  }
+
+  const keyOf = (item) => `${item.itemType}:${item.itemId}`;
   const named = (items) => new URLSearchParams(items.map((one) => ["item", `${one.itemType}:${one.itemId}`]));
 
   function say(cards, sentence) {
     cards.removeAttribute("aria-busy");
     cards.replaceChildren(make("p", sentence, "note"));
+    return null;
   }
 
   /** One call for all items of a box that one model answered, as the protocol allows; signatures in their order. */
@@ -135,14 +160,33 @@
     observer.observe(box);
   }
 
-  const fillAll = () => all("[data-scenario]").forEach((box) => void fill(box));
+  function unanswered(box, error) {
+    console.error(error);
+    return say($("[data-cards]", box), "The service does not answer.");
+  }
+
+  /** All boxes are asked at once and filled from the top of the page, so that no two show the same. */
+  async function fillAll() {
+    const boxes = all("[data-scenario]");
+    const asked = boxes.map((box) => answered(box).catch((error) => unanswered(box, error)));
+    const own = all("[data-product], [data-line]").map(({ dataset }) => dataset.name);
+    const above = new Set();
+    for (const [place, box] of boxes.entries()) {
+      const answer = await asked[place];
+      if (!answer) continue;
+      const picked = chosen(answer.cards, shownIn(box), own, above);
+      picked.forEach(({ dataset }) => above.add(dataset.name));
+      show(box, answer, picked);
+    }
+  }
 
   // --- why -------------------------------------------------------------------------------------------------
 
   async function explain(box) {
     const url = question(box) + "&explain=true";
     const answer = await (await call("GET", url)).json();
-    const items = answer.recommendationItems || [];
+    const keys = all("[data-key]", box).map(({ dataset }) => dataset.key);
+    const items = (answer.recommendationItems || []).filter((item) => keys.includes(keyOf(item)));
     const supporting = items.flatMap(({ origin }) =>
       origin ? origin.itemIds.map((itemId) => ({ itemType: origin.itemType, itemId })) : [],
     );
@@ -277,12 +321,16 @@
   const wire = $("[data-wire]");
   wire.open = sessionStorage.getItem("wire") === "open";
   wire.addEventListener("toggle", () => sessionStorage.setItem("wire", wire.open ? "open" : ""));
+  $("[data-calls]").addEventListener("click", () => {
+    wire.open = true;
+    wire.scrollIntoView({ block: "nearest" });
+  });
   addEventListener("pageshow", (event) => {
-    if (event.persisted) fillAll(); // back from the browser's cache: what was clicked since counts
+    if (event.persisted) void fillAll(); // back from the browser's cache: what was clicked since counts
   });
 
   showCalls();
   const product = $("[data-product]");
   if (product) void track("click", product.dataset.product, { categorypath: product.dataset.path });
-  fillAll();
+  void fillAll();
 })();
