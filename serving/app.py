@@ -16,6 +16,7 @@ from serving import (
     erasing,
     health,
     imports,
+    legacy,
     notifications,
     openapi,
     problems,
@@ -55,6 +56,7 @@ def create_app_with(services: Services, *, shop: str | None = None) -> Flask:
         imports,
         health,
         openapi,
+        legacy,
     ):
         app.register_blueprint(block.blueprint(services))
     if shop is not None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from personalization_pipelines.identifiers import parse_customer_id, parse_website_name
 
-
 FIRST_CUSTOMER = "1001"
 _CUSTOMER = re.compile(r"^customer_id:\s*[\"']?([A-Za-z0-9]+)", re.MULTILINE)
 
