@@ -53,10 +53,10 @@ def main() -> None:
 @click.option("--website", "name", default="my-shop", show_default=True, help="Name of the example website.")
 def init(name: str) -> None:
     """Create the installation key and a commented website file."""
-    from personalization_pipelines.website.example import example_text
+    from personalization_pipelines.website.example import example_text, free_customer_id
 
     home = Home.from_environment()
-    text = example_text(name)
+    text = example_text(name, free_customer_id(home.websites))
     new = home.create()
     path = home.websites / f"{name}.yaml"
     if path.exists():

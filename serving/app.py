@@ -14,7 +14,7 @@ from personalization_pipelines.foundation.home import Home
 from serving.content import catalogue_views as content
 from serving.content import import_views as imports
 from serving.content import notification_views as notifications
-from serving.http import health, problems
+from serving.http import health, legacy, problems
 from serving.http.request_metrics import Metrics
 from serving.openapi import document as openapi
 from serving.recommending import recommend_views as recommending
@@ -52,6 +52,7 @@ def create_app_with(services: Services, *, shop: str | None = None) -> Flask:
         imports,
         health,
         openapi,
+        legacy,
     ):
         app.register_blueprint(block.blueprint(services))
     if shop is not None:

@@ -3,7 +3,8 @@
 -- its visitor has logged in since (see visitor_logins.sql). What was done with an item that was transferred, before
 -- and after, was done with its new one (see item_transfers.sql).
 -- The lake holds each record once. A client that was unsure whether its call arrived sends it again under
--- the same event_id: the earliest copy counts, per visitor, because ids are only unique within a client.
+-- the same event_id: the earliest copy counts, per visitor, because ids are only unique within a client. The event
+-- ids of an order's lines ('~order-…') hold for a day only, of which the lake has taken one already.
 -- Only what some table below reads is carried: each column costs a tenth of a second for a million events.
 -- Only records that carry an event_id are numbered: most do not, and a window over all events costs a sort.
 with repeats as (
@@ -17,6 +18,7 @@ with repeats as (
         from lake_events
         cross join build
         where lake_events.event_id <> ''
+            and lake_events.event_id not like '~order-%'
             and lake_events.time <= build.as_of
     ) as copies
     where copies.copy > 1

@@ -48,15 +48,32 @@ def _check(home: Home, website: Website) -> CheckReport:
     except PersonalizationError as error:
         return CheckReport((f"✗ {website.name}: {error}",), False)
     head = f"✓ {website.name}: {len(website.models)} models, {len(website.scenarios)} scenarios"
+    heads = [head, *(f"    ⚠ {warning}" for warning in warnings(website))]
     directory = current(home, website)
     if directory is None:
-        return CheckReport((head, "    nothing published yet: the next build makes everything"), True)
+        return CheckReport((*heads, "    nothing published yet: the next build makes everything"), True)
     publication = Publication.open(directory)
     changes = [f"    {line}" for line in changed(publication.plan, plan)]
     failing = _failing_tests(home, publication, website)
     tests = [f"    {len(website.tests) - len(failing)} of {len(website.tests)} recommendation tests hold"]
-    lines = (head, *(changes or ["    no change to what is published"]), *tests, *(f"    ✗ {test}" for test in failing))
+    lines = (
+        *heads,
+        *(changes or ["    no change to what is published"]),
+        *tests,
+        *(f"    ✗ {test}" for test in failing),
+    )
     return CheckReport(lines, not failing)
+
+
+def warnings(website: Website) -> list[str]:
+    """Return a sentence for each thing that is no error and that some client will stumble over."""
+    customer = website.customer_id
+    if not customer.isdigit() or customer == str(int(customer)):
+        return []
+    return [
+        f'customer_id "{customer}" begins with zeros: clients that send it as a number, as the official PHP client '
+        f"does, ask for {int(customer)} and get 404; where you use one, choose an id without leading zeros"
+    ]
 
 
 def changed(published: Plan, wanted: Plan) -> list[str]:

@@ -29,7 +29,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @block.post("/api/<customer>/items")
     def notify(customer: str) -> Response:
-        """Queue all events of a notification (202), or none of them (400, 401, 411, 413, 414, 429, 503)."""
+        """Queue all events of a notification (202), or none of them (400, 401, 411, 413, 414, 415, 429, 503)."""
         served = services.with_key(customer, request.environ)
         body = read_body(request.environ, MAX_BODY_BYTES)
         try:

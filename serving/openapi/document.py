@@ -31,7 +31,8 @@ PREFIXES = ("/api", "/ebl")
 _ABOUT = (
     "Tracking, recommendations and content in the wire protocol of Ibexa Personalization. Names of parameters may be "
     "written in any case; parameters nobody knows and those without a value are ignored. A backslash or a control "
-    "character anywhere in path or query is refused."
+    "character anywhere in path or query is refused. Bodies may be sent with `Content-Encoding: gzip`. Content, and "
+    "recommendations with `.json` or `.jsonp`, are also found under the older prefix `/ebl/`."
 )
 
 Value = dict[str, Any]

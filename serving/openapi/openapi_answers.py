@@ -41,11 +41,10 @@ COMPONENTS: dict[str, Value] = {
     ),
     "ContextItem": _object(_ITEM | {"sources": _list(_SOURCE)}, viewers={"type": "integer", "minimum": 0}),
     "RecommendedItem": _object(
-        _ITEM | {"relevance": {"type": "integer", "minimum": 1, "maximum": 1000}},
+        _ITEM | {"relevance": {"type": "integer", "minimum": 1, "maximum": 1000}, "attributes": _list(_ATTRIBUTE)},
         origin=_object({"itemIds": _list(_ID), "itemType": _TYPE, "source": _SOURCE}),
         category=_TEXT,
         links=_LINKS,
-        attributes=_list(_ATTRIBUTE),
         explanation=_EXPLAINED,
     ),
     "Answer": _object(
@@ -70,12 +69,23 @@ def problems(*statuses: int) -> dict[str, Value]:
     return {str(status): {"$ref": f"#/components/responses/{status}"} for status in statuses}
 
 
+_READABLE: Value = {
+    "Access-Control-Allow-Origin": {
+        "schema": {"const": "*"},
+        "description": "Where recommendations need no key; on errors, too.",
+    }
+}
+
+
 def recommended(*, jsonp: bool) -> dict[str, Value]:
     """Return the answers to a request for recommendations."""
     kind, schema = ("application/javascript", _TEXT) if jsonp else ("application/json", ref("Answer"))
-    late = {"X-Live-History": {"schema": {"const": "unavailable"}, "description": "Composed without live history."}}
+    late = {
+        **_READABLE,
+        "X-Live-History": {"schema": {"const": "unavailable"}, "description": "Composed without live history."},
+    }
     found = {"description": "Recommendations.", "content": {kind: {"schema": schema}}, "headers": late}
-    unchanged = {"description": "The sender's copy still holds."}
+    unchanged = {"description": "The sender's copy still holds.", "headers": _READABLE}
     return {"200": found, "304": unchanged, **problems(400, 401, 404, 409, 414, 429, 501, 503)}
 
 

@@ -32,12 +32,14 @@ def paths() -> dict[str, Value]:
     item = [_place("customer"), _place("type"), _place("item"), _language()]
     return {
         "/api/{customer}/item": {
-            "post": _operation("post_item", [_place("customer")], _QUEUED | problems(400, 401, 411, 413, 414, 429, 503))
+            "post": _operation(
+                "post_item", [_place("customer")], _QUEUED | problems(400, 401, 411, 413, 414, 415, 429, 503)
+            )
             | {"requestBody": _SENT}
         },
         "/api/{customer}/transferitems": {
             "post": _operation(
-                "transfer_items", [_place("customer")], _QUEUED | problems(400, 401, 411, 413, 414, 429, 503)
+                "transfer_items", [_place("customer")], _QUEUED | problems(400, 401, 411, 413, 414, 415, 429, 503)
             )
             | {"requestBody": _SENT}
         },

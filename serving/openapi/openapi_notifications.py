@@ -83,7 +83,7 @@ def paths() -> dict[str, Value]:
         "description": "Notifies exports of a CMS. The ids of the changes, one an event, stand in the import history.",
         "parameters": [{"name": "customer", "in": "path", "required": True, "schema": path_part("customer")}],
         "requestBody": {"required": True, "content": {"application/json": {"schema": _NOTIFICATION}}},
-        "responses": {"202": _QUEUED, **problems(400, 401, 411, 413, 414, 429, 503)},
+        "responses": {"202": _QUEUED, **problems(400, 401, 411, 413, 414, 415, 429, 503)},
         "security": [{"key": []}],
     }
     return {"/api/{customer}/items": {"post": operation}}

@@ -58,6 +58,7 @@ def _price() -> Value:
 
 _USER_SAYS = f"At most {MAX_USER_BYTES} bytes of UTF-8; `not_defined` and the empty text are nobody."
 _LOGIN_SAYS = "Somebody; where ids hold a slash, send the login in a batch. Source and target are not the same."
+_ORDER_SAYS = "The same order, visitor, item, quantity and price in another call within 24 hours is the same purchase."
 _ITEM_SAYS = f"ASCII digits, at most {MAX_NUMERIC_ITEM}, on a website whose ids are numeric."
 SHARED: dict[str, Value] = {
     "Text": _text(rf"[^{_FORBIDDEN}]*"),
@@ -75,6 +76,7 @@ SHARED: dict[str, Value] = {
     "Categories": _several({"$ref": "#/components/schemas/Category"}, rules.MAX_CATEGORIES),
     "Language": _text(rules.LANGUAGE.pattern),
     "Price": _price(),
+    "Order": _text(rf"[^{_FORBIDDEN}]+", maxLength=rules.MAX_ORDER_CHARACTERS, description=_ORDER_SAYS),
     "Boolean": {"type": "string", "enum": ["true", "false", "1", "0"], "default": "false"},
     "Attributes": _several(_text(rf"[^{_FORBIDDEN},]+"), MAX_ATTRIBUTES),
     "HistoryCode": {"type": "string", "enum": [*HISTORY_CODES]},
@@ -96,6 +98,7 @@ _READERS: dict[Reader, str] = {
     rules.read_categories: "Categories",
     rules.read_language: "Language",
     rules.read_price: "Price",
+    rules.read_order: "Order",
 }
 
 REPEATED = frozenset({"categorypath"})

@@ -6,7 +6,7 @@ from typing import Any
 
 from serving.openapi.openapi_answers import problems
 from serving.openapi.openapi_parameters import path_part, ref
-from serving.users.user_views import MAX_USERS
+from serving.users.user_views import FORMER_XML, MAX_USERS
 
 Value = dict[str, Any]
 
@@ -23,8 +23,12 @@ def paths() -> dict[str, Value]:
     """Return the paths of the user API."""
     place = [_place("customer", path_part("customer")), _place("source", path_part("scenario"))]
     post = _operation("post_users", "Replaces what a source says of users.", place)
-    post |= {"requestBody": {"required": True, "content": _DOCUMENT}}
-    post["responses"] = {"202": _QUEUED, **problems(400, 401, 404, 411, 413, 414, 429, 503)}
+    post |= {"requestBody": {"required": True, "content": _DOCUMENT | {FORMER_XML: _DOCUMENT["application/xml"]}}}
+    post["responses"] = {
+        "200": _QUEUED | {"description": f"As 202, to a body of type {FORMER_XML}."},
+        "202": _QUEUED,
+        **problems(400, 401, 404, 411, 413, 414, 415, 429, 503),
+    }
     get = _operation(
         "get_users", "What a source, or every source, says of users.", [*place, _place("users", _USERS), _ALL]
     )

@@ -40,11 +40,11 @@ def _items(items: Sequence[Recommended], links: Links | None) -> list[str]:
         kind = one.item_type
         start = f'{{"itemId":{int(one.item)},"itemType":{kind},"relevance":{one.relevance}{origin}'
         if links is None:
-            written.append(start + "}")
+            written.append(f'{start},"attributes":[]}}')
         else:
             end = f"{kind}/{one.item}{links.before}{one.number}{links.after}{links.sign(one.number, kind, one.item)}"
             called = f'"clickRecommended":"{links.click}{end}","rendered":"{links.rendered}{end}"'
-            written.append(f'{start},"links":{{{called}}}}}')
+            written.append(f'{start},"links":{{{called}}},"attributes":[]}}')
     return written
 
 

@@ -70,6 +70,14 @@ Headers = list[tuple[str, str]]
 
 
 _KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
+_ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")
+"""On all answers, errors too, of a website that demands no key: pages of any origin may read what anybody may ask."""
+_PREFLIGHT: Headers = [
+    ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
+    ("Access-Control-Allow-Headers", "Accept, Content-Type, If-Modified-Since, X-Requested-With"),
+    ("Access-Control-Max-Age", "86400"),
+    ("Cache-Control", "no-store"),
+]
 _JSON: Headers = [("Content-Type", "application/json")]
 _JAVASCRIPT: Headers = [("Content-Type", "application/javascript"), ("X-Content-Type-Options", "nosniff")]
 _NOTHING_TO_START_FROM = (
@@ -165,9 +173,11 @@ class Recommender:
     def reply(self, environ: dict[str, Any]) -> Reply:
         """Return the answer to one request whose path begins with `/api/v2/`; never raises."""
         started = time.perf_counter()
-        turn = self._turns.get()
+        turn, is_open = self._turns.get(), False
         try:
-            reply = self._reply(environ)
+            is_open = self._is_open(environ)
+            is_preflight = is_open and environ["REQUEST_METHOD"] == "OPTIONS"
+            reply = Reply(204, _PREFLIGHT) if is_preflight else self._reply(environ)
         except HTTPException as error:
             kept = [(name, value) for name, value in error.get_headers() if name in _KEPT_HEADERS]
             reply = _problem(error.code or 400, error.description or "", kept)
@@ -179,7 +189,12 @@ class Recommender:
         finally:
             self._turns.put(turn)
         self._metrics.answered("recommendations", reply.status, time.perf_counter() - started)
-        return reply
+        return reply._replace(headers=[*reply.headers, _ANY_ORIGIN]) if is_open else reply
+
+    def _is_open(self, environ: dict[str, Any]) -> bool:
+        """Tell whether the customer that the path names, whatever else is wrong with it, demands no key."""
+        customer = environ["PATH_INFO"].split("/", 4)[3]
+        return not self._demands_key(self._websites.by_customer(customer))
 
     def _reply(self, environ: dict[str, Any]) -> Reply:
         asked = self._asked(environ)
@@ -285,7 +300,8 @@ def _mount(state: BlueprintSetupState, recommender: Recommender) -> None:
         if not environ["PATH_INFO"].startswith(PREFIX):
             return behind(environ, start_response)
         reply = recommender.reply(environ)
-        start_response(_STATUS[reply.status], [*reply.headers, ("Content-Length", str(len(reply.body)))])
+        length = [] if reply.status == 204 else [("Content-Length", str(len(reply.body)))]
+        start_response(_STATUS[reply.status], [*reply.headers, *length])
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else reply.body]
 
     app.wsgi_app = front  # type: ignore[method-assign]

@@ -150,8 +150,7 @@ def _recommended(one: Recommended, writing: Writing) -> dict[str, Any]:
         entry["category"] = one.category
     if writing.links is not None:
         entry["links"] = writing.links.of(one)
-    if writing.attributes:
-        entry["attributes"] = _attributes(one.row, writing)
+    entry["attributes"] = _attributes(one.row, writing) if writing.attributes else []  # clients read it unasked
     if one.explanation is not None:
         entry["explanation"] = one.explanation
     return entry

@@ -18,8 +18,8 @@ from serving.shop.basket import read_basket
 from serving.shop.catalogue import Card, Catalogue
 from serving.shop.visitors import Shopper, chosen, guest, shoppers
 
-DEMO = ("demo", "00000")
-"""Name and customer id of the website that `personalization demo` makes."""
+DEMOS = (("demo", "1000"), ("demo", "00000"))
+"""Name and customer id of the website that `personalization demo` makes, and of the one that earlier versions made."""
 
 _DID = {
     "click": "looked at", "consume": "read", "buy": "bought", "owns": "owned", "basket": "put in the basket",
@@ -48,7 +48,7 @@ class Visit:
     @property
     def is_demo(self) -> bool:
         """Whether this is the shop of `personalization demo`."""
-        return (self.website.name, self.website.customer_id) == DEMO
+        return (self.website.name, self.website.customer_id) in DEMOS
 
     @property
     def shop_name(self) -> str:

@@ -1,8 +1,8 @@
 """Users over HTTP: `/api/{customer}/{source}/user…` (section 4 of the HTTP contract), with the licence key.
 
-202 says that what was sent is on the disk; a GET sees it at once, the features with the next refresh. No raw id and no
-e-mail address is kept or logged: the queue and the lake hold pseudonyms, and addresses sealed under the installation
-key. Erasing is in erasing.py.
+202 (or 200, see `_status`) says that what was sent is on the disk; a GET sees it at once, the features with the next
+refresh. No raw id and no e-mail address is kept or logged: the queue and the lake hold pseudonyms, and addresses
+sealed under the installation key. Erasing is in erasing.py.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ MAX_USERS = 100
 RESERVED = frozenset({"item", "items", "user", "events", "transferitems", "imports", *RULES})
 """Words that follow the customer in other addresses."""
 XML = "application/xml; charset=utf-8"
+FORMER_XML = "text/xml"
 NO_STORE = {"Cache-Control": "no-store"}
 
 _log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class _Users:
         self._services = services
 
     def post(self, customer: str, source: str) -> Response:
-        """Queue what a source says of users (202), or say what is wrong with the document (400)."""
+        """Queue what a source says of users (202 or 200), or say what is wrong with the document (400)."""
         from personalization_pipelines.content.users.user_changes import USERS, queued_users
         from personalization_pipelines.content.xml.xml_users import read_xml_users
 
@@ -65,7 +66,7 @@ class _Users:
             raise ServiceUnavailable(
                 "The users can not be stored now: send them again later.", retry_after=60
             ) from None
-        return Response(status=202, headers={**NO_STORE, "X-Change": change})
+        return Response(status=_status(request.mimetype), headers={**NO_STORE, "X-Change": change})
 
     def get(self, customer: str, source: str, users: str) -> Response:
         """Answer with what is known of users (404: of none of them), as the document that `post` takes."""
@@ -93,6 +94,14 @@ class _Users:
     def _website(self, customer: str) -> Website:
         """Return the website whose key the request carries (401, 414, 429 where it does not)."""
         return self._services.with_key(customer, request.environ).website
+
+
+def _status(mimetype: str) -> int:
+    """Return the status of what is on the disk: 200 for `text/xml`, as which the official PHP client sends users.
+
+    Its command tells success by 200 alone. Both are true: a GET sees the users already, the refresh is to come.
+    """
+    return 200 if mimetype == FORMER_XML else 202
 
 
 def _check_source(source: str) -> None:

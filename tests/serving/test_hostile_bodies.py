@@ -131,7 +131,7 @@ BODIES = {
     "a backslash in a name": b"[" + GOOD[:-1] + b',"a\\\\b":1}]',
     "bytes that are no UTF-8": b"[" + GOOD.replace(b"ann", b"\xff\xfe") + b"]",
     "UTF-16": ("[" + GOOD.decode() + "]").encode("utf-16"),
-    "a byte order mark": b"\xef\xbb\xbf[" + GOOD + b"]",
+    "two byte order marks": b"\xef\xbb\xbf\xef\xbb\xbf[" + GOOD + b"]",
     "a name given twice": b'[{"event":"click","user":"a","user":"b","item_type":1,"item":5}]',
     "a name given twice in two cases": b'[{"event":"click","user":"a","USER":"b","item_type":1,"item":5}]',
     "two names of one field": json.dumps([event(type=2)]).encode(),

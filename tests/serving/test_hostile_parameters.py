@@ -117,6 +117,7 @@ KINDS: dict[Reader, tuple[Texts, Texts]] = {
     rules.read_categories: CATEGORIES,
     rules.read_language: patterned(rules.LANGUAGE.pattern, b"e", b"german", b"de--DE", b"../de", b"d1", b"de-"),
     rules.read_price: prices(),
+    rules.read_order: (CATEGORIES[0], CATEGORIES[1] | st.just(b"x" * (rules.MAX_ORDER_CHARACTERS + 1))),
 }
 NAMES = patterned(NAME.pattern, b".", b"-a", b"a/b", b"a b", b"../a", b"'", b"<b>", b"x" * 65, "é".encode())
 USERS = PLAIN.map(str.encode), poisoned(PLAIN.map(str.encode)) | st.just(b"u" * (MAX_USER_BYTES + 1))

@@ -36,6 +36,15 @@ def test_several_context_items_add_up(shop: Installation) -> None:
     assert shop.ids("not_defined/only_neighbours?contextitems=1,2") == [3, 4]
 
 
+@pytest.mark.parametrize("page", ["popular", "popular.jsonp", "popular?explain=1", "popular?attribute=no_such"])
+def test_every_item_has_attributes_also_where_none_were_asked_for(shop: Installation, page: str) -> None:
+    for user in ("ann", "not_defined"):
+        text = shop.get(f"{user}/{page}").text
+        items = json.loads(text[text.index("{") : text.rindex("}") + 1])["recommendationItems"]
+        assert [one["attributes"] for one in items] == [[]] * len(items)
+        assert len(items) == 6
+
+
 def test_an_answer_has_the_shape_of_the_contract(shop: Installation) -> None:
     shop.happened("eve", ("click", "1"))
     response = shop.get("ann%20b/product_page?contextitems=1&numrecs=1&attribute=title")

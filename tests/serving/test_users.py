@@ -103,6 +103,16 @@ def test_what_was_sent_is_answered_before_and_after_it_was_applied(shop: Install
     assert apply(shop).changed == 0
 
 
+def test_who_sends_users_as_the_official_client_does_is_told_200(shop: Installation) -> None:
+    for kind, status in (("text/xml", 200), ("Text/XML; charset=utf-8", 200), ("application/xml", 202), ("", 202)):
+        headers = {**KEY, "Content-Type": kind}
+        sent = shop.client.post("/api/00001/shop/user", data=ANN, headers=headers)
+        waiting = pending(shop.home, shop.websites["shop"])
+        assert (sent.status_code, sent.headers["X-Change"]) == (status, waiting[-1].id)
+        assert told(get(shop, "ann@example.org").data) == SAID
+        apply(shop)
+
+
 def test_a_source_replaces_what_it_said_itself_and_nothing_else(shop: Installation) -> None:
     for source, attributes in (("shop", {"a": "1", "b": "2"}), ("crm", {"a": "3"}), ("shop", {"a": "4"})):
         assert post(shop, document("ann", **attributes), source).status_code == 202

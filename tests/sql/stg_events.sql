@@ -6,6 +6,13 @@ insert into lake_events (record_id, time, visitor, event_id) values
 select record_id, visitor from stg_events;
 values ('early', 'ann'), ('bob', 'bob');
 
+-- case: a line of an order counts as often as the lake took it, which is once a day
+insert into lake_events (record_id, time, event_id) values
+    ('monday', '2026-03-02 10:00', '~order-1'),
+    ('friday', '2026-03-06 10:00', '~order-1');
+select record_id from stg_events;
+values ('monday'), ('friday');
+
 -- case: events without an event_id are never taken for repeats
 insert into lake_events (record_id, time, visitor) values
     ('a', '2026-03-01 10:00', 'ann'),

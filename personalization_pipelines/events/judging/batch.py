@@ -12,7 +12,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from personalization_pipelines.events.event import encode
+from msgspec.structs import replace
+
+from personalization_pipelines.events.event import Event, encode
 from personalization_pipelines.events.judging.batch_body import MAX_BYTES, MAX_CONTAINERS, MAX_EVENTS, Sent, read_body
 from personalization_pipelines.events.judging.batch_usual import (
     EVENT_ID,
@@ -22,6 +24,7 @@ from personalization_pipelines.events.judging.batch_usual import (
     usual_events,
 )
 from personalization_pipelines.events.judging.judge import Call, Refuse, judge
+from personalization_pipelines.events.judging.orders import MARK
 from personalization_pipelines.events.judging.rules import RULES, Rule
 from personalization_pipelines.foundation.errors import InvalidIdentifier
 from personalization_pipelines.website import Website
@@ -75,6 +78,7 @@ class _Judged:
         self._body = body
         self._facts = website, now, key
         self._sent: list[Sent] = []
+        self._lines: Counter[tuple[str, str]] = Counter()
 
     def __call__(self, index: int, texts: list[str], kinds: list[str]) -> None:
         """Append the records of one event, or raise _Refused."""
@@ -85,10 +89,19 @@ class _Judged:
             decision = Refuse(400, "", str(error))
         if isinstance(decision, Refuse):
             raise _Refused(_at(index + 1, decision))
-        texts += [encode(event).decode() for event in decision.events]
+        texts += [encode(self._numbered(event)).decode() for event in decision.events]
         kinds += [event.event for event in decision.events]
         if len(texts) > MAX_EVENTS:
             raise _Refused(_TOO_MANY)
+
+    def _numbered(self, event: Event) -> Event:
+        """Return the event; equal lines of an order in one batch are several, so all but the first get a number."""
+        if not event.event_id.startswith(MARK):
+            return event
+        line = event.visitor, event.event_id
+        self._lines[line] += 1
+        number = self._lines[line] - 1
+        return replace(event, event_id=f"{event.event_id}/{number}") if number else event
 
 
 def _at(position: int, refused: Refuse) -> Refuse:

@@ -31,6 +31,8 @@ PATH_NAMES = {"event": "event", "user": "user", "item_type": "type", "type": "ty
 """The fields of an object that a call has in its path, by any of their names."""
 JUDGED_NAMES = frozenset({OVERRIDE, "signature", "signature2", "sig"})
 """Parameters of which only `judge` knows what they mean for an event."""
+ORDER = "order"
+"""Whose lines are told apart from those of the same batch and from those told before."""
 
 VISITOR_SECONDS = 60.0
 """For how long a user id is kept beside its visitor: batches of one minute are often of the same visitors."""
@@ -240,7 +242,7 @@ def _says_nothing(rule: Rule, name: str, value: Any) -> bool:
 def _read_one(key: tuple[str, str, str]) -> dict[str, Any]:
     """Return the fields that one parameter of one kind of event sets."""
     word, name, text = key
-    if not text or name not in RULES[word].parameters:
+    if not text or name == ORDER or name not in RULES[word].parameters:
         raise Unusual
     return RULES[word].parameters[name](name, [text])
 

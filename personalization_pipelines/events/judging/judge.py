@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from personalization_pipelines.events.event import Event
 from personalization_pipelines.events.judging.links import LINKED, are_signed
+from personalization_pipelines.events.judging.orders import line_id
 from personalization_pipelines.events.judging.rules import EVENT_WORDS, MAX_ITEMS, RULES, Rule, read_parameters
 from personalization_pipelines.events.judging.signature import find_fault, override_time, replay_id
 from personalization_pipelines.events.judging.visitors import visitor_of
@@ -149,11 +150,13 @@ def _read_place(place: Sequence[str], rule: Rule, website: Website) -> tuple[int
 
 
 def _identified(events: list[Event], call: Call, website: Website) -> list[Event]:
-    """Return the events with their event ids: a signed one's is made of what it says, so that a replay is the same."""
+    """Return the events with their event ids: those of signed ones and of orders are made of what they say.
+
+    So a replay is the same, and so is a line of an order that is told again."""
     if "overridetimestamp" in call.parameters:
         return [replace(event, event_id=replay_id(website.customer_id, event)) for event in events]
     if not call.event_id:
-        return events
+        return [replace(event, event_id=line_id(event)) for event in events] if events[0].order_id else events
     ids = [call.event_id, *(f"{call.event_id}/{number}" for number in range(1, len(events)))]
     return [replace(event, event_id=own) for event, own in zip(events, ids, strict=True)]
 

@@ -19,6 +19,7 @@ from personalization_pipelines.foundation.identifiers import parse_name
 MAX_CATEGORIES = 20
 MAX_CATEGORY_CHARACTERS = 1024
 MAX_SEGMENTS = 100
+MAX_ORDER_CHARACTERS = 128
 MAX_ITEMS = 500
 MAX_INT32 = 2**31 - 1
 
@@ -92,6 +93,14 @@ def read_language(name: str, values: Sequence[str]) -> dict[str, Any]:
     return {"language": text}
 
 
+def read_order(name: str, values: Sequence[str]) -> dict[str, Any]:
+    """Read the shop's own number of an order, which may be any text."""
+    text = _one(name, values)
+    if len(text) > MAX_ORDER_CHARACTERS:
+        raise InvalidIdentifier(f"{name} {text[:40]!r}…: expected at most {MAX_ORDER_CHARACTERS} characters")
+    return {"order_id": text}
+
+
 def read_segments(name: str, values: Sequence[str]) -> dict[str, Any]:
     """Read ids with commas between them."""
     texts = [text for value in values for text in value.split(",") if text]
@@ -134,6 +143,7 @@ _READERS: dict[str, Reader] = {
     "rating": partial(read_integer, "rating", 0, 100),
     "quantity": partial(read_integer, "quantity", 1, MAX_INT32),
     "fullprice": read_price,
+    "order": read_order,
     "scenario": partial(read_name, "scenario"),
     "modelid": partial(read_name, "model"),
     "triggername": partial(read_name, "trigger"),
@@ -150,7 +160,7 @@ def _rule(name: str, *parameters: str, required: str = "", path: Shape = "item",
 RULES: dict[str, Rule] = {
     "click": _rule("click", "categorypath"),
     "consume": _rule("consume", "percentage"),
-    "buy": _rule("buy", "quantity", "fullprice", quantity=1),
+    "buy": _rule("buy", "quantity", "fullprice", "order", quantity=1),
     "rate": _rule("rate", "rating", required="rating"),
     "rendered": _rule("rendered", "scenario", "modelid", path="items"),
     "clickrecommended": _rule("clickrecommended", "scenario", "modelid", "categorypath", required="scenario"),

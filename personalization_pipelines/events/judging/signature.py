@@ -100,7 +100,7 @@ def replay_id(customer: str, event: Event) -> str:
     """
     parts = [customer, event.event, event.visitor, event.item_type, event.item, event.time, event.quantity]
     parts += [event.source_visitor] if event.source_visitor else []
-    said = {name: getattr(event, name) for name in ("percentage", "rating", "scenario", "trigger")}
+    said = {name: getattr(event, name) for name in ("percentage", "rating", "scenario", "trigger", "order_id")}
     parts += [f"{name}={value}" for name, value in said.items() if value not in (None, "")]
     return "signed-" + hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:32]
 

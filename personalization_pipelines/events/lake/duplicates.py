@@ -1,5 +1,7 @@
 """Events that a client sent again under the same event id: stored once per visitor within 35 days of arrival.
 
+Lines of orders (orders.py), whose event ids are made of what they say, are stored once within 24 hours.
+
 Beside every Parquet file with event ids lies a file of their digests, `<name>.ids`: sorted, so that looking for the
 ids of new events takes steps and not a reading of what is stored, however much that is. Behind the digests stand
 16 to 32 bits for each of them, of which it sets two, near each other (a blocked Bloom filter: Putze, Sanders and
@@ -10,6 +12,8 @@ say: where it is missing, or not whole, it is made again.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -21,6 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from personalization_pipelines.events.judging.orders import MARK, are_one
 from personalization_pipelines.events.lake.lake_manifest import Disk, LakeFile, Manifest, ids_path
 
 WINDOW = timedelta(days=35)
@@ -44,20 +49,58 @@ def drop_duplicates(lake: Path, manifest: Manifest, events: pa.Table, disk: Disk
     """Return `events` without those whose visitor and event id came before, in the lake or in `events` itself.
 
     Events without an event id all stay. Of several with the same id the first one stays. Only files of the
-    last 35 days that hold event ids are looked into.
+    last 35 days that hold event ids are looked into; for a line of an order, those of the days around its own.
     """
     found, digests = _digests(events)
     if not len(found):
         return events
+    lines = np.asarray(pc.starts_with(events["event_id"], MARK))[found]
+    stays = np.ones(events.num_rows, bool)
+    stays[found[~lines][_repeated_ids(lake, manifest, events, digests[:, ~lines], disk)]] = False
+    if lines.any():
+        told = events.take(pa.array(found[lines]))
+        stays[found[lines][_repeated_lines(lake, manifest, told, digests[:, lines], disk)]] = False
+    return events.filter(pa.array(stays))
+
+
+def _repeated_ids(
+    lake: Path, manifest: Manifest, events: pa.Table, digests: Digests, disk: Disk
+) -> npt.NDArray[np.intp]:
+    """Return the places of the digests that came before, in the lake or among themselves."""
     order = np.lexsort(digests[::-1])  # stable: the first one of equal ones stays the first
     digests = digests[:, order]
-    repeated = np.zeros(len(found), bool)
+    repeated = np.zeros(len(order), bool)
     repeated[1:] = (digests[:, 1:] == digests[:, :-1]).all(axis=0)
     for file in _recent(manifest, events):
         repeated |= _are_in(_stored(lake, file, disk), digests)
-    stays = np.ones(events.num_rows, bool)
-    stays[found[order[repeated]]] = False
-    return events.filter(pa.array(stays))
+    return order[repeated]
+
+
+def _repeated_lines(lake: Path, manifest: Manifest, lines: pa.Table, digests: Digests, disk: Disk) -> list[int]:
+    """Return which lines of orders are the same as one that arrived within a day, in the lake or among themselves."""
+    keys = list(zip(lines["visitor"].to_pylist(), lines["event_id"].to_pylist(), strict=True))
+    arrivals = lines["received_at"].cast(pa.int64()).to_pylist()
+    known: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for file in _recent(manifest, lines, timedelta(days=1)):
+        if _are_in(_stored(lake, file, disk), digests).any():
+            for visitor, event_id, arrival in _arrivals(lake / file.path, lines["event_id"]):
+                known[visitor, event_id].append(arrival)
+    repeated = []
+    for place in sorted(range(len(keys)), key=arrivals.__getitem__):
+        key, arrival = keys[place], arrivals[place]
+        if any(are_one(key[1], arrival, other) for other in known[key]):
+            repeated.append(place)
+        else:
+            known[key].append(arrival)
+    return repeated
+
+
+def _arrivals(path: Path, event_ids: pa.ChunkedArray) -> Iterator[tuple[str, str, int]]:
+    """Yield visitor, event id and arrival of the events of a file that have one of these ids."""
+    columns = ["visitor", "event_id", "received_at"]
+    table = pq.read_table(path, columns=columns, filters=pc.field("event_id").isin(event_ids), partitioning=None)
+    visitors, ids, arrivals = (table[name] for name in columns)
+    yield from zip(visitors.to_pylist(), ids.to_pylist(), arrivals.cast(pa.int64()).to_pylist(), strict=True)
 
 
 def merge_ids(lake: Path, files: list[LakeFile], merged: LakeFile, disk: Disk) -> None:
@@ -134,6 +177,6 @@ def _stored(lake: Path, file: LakeFile, disk: Disk) -> Stored:
     return Stored(content[:behind].view("<u8").reshape(2, -1), content[behind:], width)
 
 
-def _recent(manifest: Manifest, events: pa.Table) -> list[LakeFile]:
-    oldest = datetime.fromtimestamp(pc.min(events["received_at"]).cast(pa.int64()).as_py() / 1e6, UTC) - WINDOW
+def _recent(manifest: Manifest, events: pa.Table, window: timedelta = WINDOW) -> list[LakeFile]:
+    oldest = datetime.fromtimestamp(pc.min(events["received_at"]).cast(pa.int64()).as_py() / 1e6, UTC) - window
     return [file for file in manifest.files if file.event_ids and file.day >= f"{oldest:%Y-%m-%d}"]

@@ -112,8 +112,9 @@ class Follower:
             if records >= BATCH_RECORDS:
                 break
         if moved:
-            self._store.apply(self._recent.unseen(events), moved)
-            self._recent.remember(events)
+            fresh = self._recent.unseen(events)
+            self._store.apply(fresh, moved)
+            self._recent.remember(fresh)
             self._positions |= moved
         return records
 

@@ -2,7 +2,8 @@
 
 The lake knows every event id of 35 days (events/lake/duplicates.py). The live store keeps no ids: a repeated batch has
 the time of its own arrival, and would put into the basket again what was taken out since. Clients send again within
-minutes, so the newest ids are remembered, in memory only; a follower that has just started knows none.
+minutes, so the newest ids are remembered, in memory only; a follower that has just started knows none. Lines of orders
+(events/judging/orders.py) repeat one for a day only.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 from personalization_pipelines.events.event import Event
+from personalization_pipelines.events.judging.orders import are_one
 
 MOST = 100_000
 """Ids remembered at most, about 10 MB: the hash of each stands for it, and no two of so many will ever share one."""
@@ -21,24 +23,25 @@ class RecentIds:
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._known: dict[int, None] = {}
+        self._known: dict[int, int] = {}
 
     def unseen(self, events: Iterable[Event]) -> list[Event]:
         """Return the events that repeat none that was applied, and no other one among them."""
-        met: set[int] = set()
+        met: dict[int, int] = {}
         fresh: list[Event] = []
         for event in events:
             if event.event_id:
                 own = _hash(event)
-                if own in self._known or own in met:
+                before = met.get(own, self._known.get(own))
+                if before is not None and are_one(event.event_id, event.received_at, before):
                     continue
-                met.add(own)
+                met[own] = event.received_at
             fresh.append(event)
         return fresh
 
     def remember(self, events: Iterable[Event]) -> None:
-        """Remember events once they are committed: what failed has to come again."""
-        self._known |= dict.fromkeys(_hash(event) for event in events if event.event_id)
+        """Remember fresh events once they are committed: what failed has to come again."""
+        self._known |= {_hash(event): event.received_at for event in events if event.event_id}
         for oldest in list(islice(self._known, max(0, len(self._known) - self._most))):
             del self._known[oldest]
 

@@ -132,7 +132,7 @@
     if (![type, event, item].every(given) || !(milliseconds >= 0 && milliseconds < 2147483648)) return;
     user = given(user) && user != 'undefined' ? user : anonymous();
     var url = address([event, user, type, item], extras);
-    if (milliseconds) whenSeen(+milliseconds, guarded(send.bind(null, url)));
+    if (milliseconds) whenSeen(milliseconds, guarded(send.bind(null, url)));
     else send(url);
     if (ITEM_OPENED.test(event)) follow(event, user, type, item);
     else if (/^(clickrecommended|follow)$/.test(event)) followed = location.href;
@@ -154,7 +154,7 @@
       track(type, event, item, user, [].slice.call(arguments, 4), 0);
     },
     _trackTimedEvent: function (type, event, item, milliseconds, user) {
-      track(type, event, item, user, [].slice.call(arguments, 5), milliseconds);
+      track(type, event, item, user, [].slice.call(arguments, 5), parseInt(milliseconds, 10));
     },
     _login: function (source, target) {
       source = given(source) ? source : decoded(cookie());

@@ -124,6 +124,14 @@ def test_a_timed_event_waits_for_its_visible_time(server: Server, shop: Shop, pa
 
 
 @pytest.mark.e2e
+def test_a_time_is_the_number_that_its_text_begins_with(server: Server, shop: Shop, page: Any) -> None:
+    times = [(137, "20s"), (138, " 30 ms"), (139, "0.9")]
+    timed = [f'_ycq.push(["_trackTimedEvent", "1", "click", "{item}", "{time}", "ann"]);' for item, time in times]
+    page.goto(shop.page("/units", "".join(timed)))
+    assert {event.event for event in server.wait_for(3, "137", "138", "139")} == {"click"}
+
+
+@pytest.mark.e2e
 def test_a_timed_event_is_not_sent_by_who_leaves_before(server: Server, shop: Shop, page: Any) -> None:
     page.goto(
         shop.page("/left-early", '_ycq.push(["_trackTimedEvent", "1", "consume", "133", "1500", ""]);' + click(134))
