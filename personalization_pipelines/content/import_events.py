@@ -47,6 +47,7 @@ EVENTS = frozenset(
 A login has two users, for which files have no column."""
 
 _DAY = timedelta(days=1)
+_FEW = 1000
 SKIP_EQUAL = "--skip-equal"
 _NO_KEYS = pa.table({"time": pa.array([], MICROSECONDS), "digest": pa.array([], pa.uint64())})
 
@@ -73,7 +74,6 @@ class _Tally:
         newest = pc.max(table["time"]).as_py()
         self.newest = max(filter(None, (self.newest, newest)), default=None)
         add_examples(self.examples, file, batch.verdicts)
-        self.looks.look(file, batch)
 
     def notes(self) -> list[str]:
         """Return what is to be said of values: an example of each odd kind, and what may mean something else."""
@@ -176,18 +176,33 @@ class _Import:
         """
         compared = bool(event_files(self.job.home, self.job.website)) and (self.skip_equal or not self.force)
         tally, keys = _Tally(), dict[str, pa.Table]()
-        if len(sources) > 1 or self.shift_to_now or compared:
+        if len(sources) > 1 or compared:
             for import_id, source in sources.items():
                 tables = self._tables(source, tally, None, 0)
                 keys[import_id] = pa.concat_tables(
                     [_NO_KEYS, *(row_keys(one) if compared else _NO_KEYS for one in tables)]
                 )
+        elif self.shift_to_now:
+            tally.newest = self._newest(*sources.values())
         moved = self.shift_to_now and tally.newest is not None
         days = (self.job.now.replace(tzinfo=None) - tally.newest) // _DAY if moved and tally.newest else 0
         seen = _Seen(days, self._equal(keys, days))
         if not self.skip_equal:
             self._refuse_equal(sources, seen)
         return seen
+
+    def _newest(self, source: SourceFile) -> datetime | None:
+        """Return the newest time of the rows that will be taken; only few are read, as each row is judged alone."""
+        found, rules = [], self.job.mapping.rules
+        for batch in source.batches(read_columns(rules, source.columns), id_columns(rules, source.columns)):
+            times = Canonical(rules, self.job.website, batch, 1).times("time")
+            for count in (_FEW, batch.num_rows):
+                newest = pc.select_k_unstable(times, count, [("time", "descending")])
+                table = read_events(Canonical(rules, self.job.website, batch.take(newest), 1), self.key, self.latest)
+                if table.num_rows:
+                    found.append(pc.max(table["time"]).as_py())
+                    break
+        return max(found, default=None)
 
     def _equal(self, keys: dict[str, pa.Table], days: int) -> dict[str, npt.NDArray[np.bool_]]:
         """Return which rows of each file are stored already; one that is stored once stands for one row of all."""
@@ -224,6 +239,7 @@ class _Import:
             tally.count(source.path.name, read, table)
             if rejects is not None:
                 rejects.add(source.path.name, read.verdicts)
+                tally.looks.look(source.path.name, read)
             row += batch.num_rows
             progress.advance(batch.num_rows)
             yield table.set_column(0, "time", pc.add(table["time"], shift))

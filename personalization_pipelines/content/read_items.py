@@ -97,7 +97,7 @@ def _read_file(job: Job, source: SourceFile, found: Incoming, rejects: RejectsFi
     typed += id_columns(rules, source.columns)
     for batch in source.batches(read_columns(rules, source.columns, extra), typed):
         read = Canonical(rules, job.website, batch, row)
-        table = _items(read, chosen, _latest(job), partial(_unknown_types, found, source.path.name))
+        table = read_rows(read, chosen, _latest(job), partial(_unknown_types, found, source.path.name))
         tables.append(table)
         rejects.add(source.path.name, read.verdicts)
         looks.look(source.path.name, read)
@@ -132,7 +132,7 @@ def _read_document(job: Job, document: ItemDocument, found: Incoming, rejects: R
     return tables
 
 
-def _items(
+def read_rows(
     batch: Canonical, chosen: dict[str, str], latest: pa.Scalar, unknown: Callable[[Canonical], None]
 ) -> pa.Table:
     """Return the rows of a batch that are items; the others get a verdict. `unknown` is told of undeclared types."""

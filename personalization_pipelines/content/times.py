@@ -142,10 +142,11 @@ def _to_utc(local: pa.Array, zone: ZoneInfo) -> pa.Array:
     missing = local.is_null().to_numpy(zero_copy_only=False)
     moments = pc.fill_null(local, 0).to_numpy(zero_copy_only=False)
     quarters, where = np.unique(moments // _QUARTER, return_inverse=True)
-    offsets = np.array([_offset(int(quarter) * _QUARTER, zone) for quarter in quarters], dtype=np.int64)
-    ends = np.array([_offset(int(quarter + 1) * _QUARTER - 1, zone) for quarter in quarters], dtype=np.int64)
-    shifts = offsets[where]
-    for place in np.flatnonzero((offsets != ends)[where]):
+    edges = np.union1d(quarters, quarters + 1)
+    offsets = np.array([_offset(int(edge) * _QUARTER, zone) for edge in edges], dtype=np.int64)
+    begins, ends = (offsets[np.searchsorted(edges, edge)] for edge in (quarters, quarters + 1))
+    shifts = begins[where]
+    for place in np.flatnonzero((begins != ends)[where]):
         shifts[place] = _offset(int(moments[place]), zone)
     return pa.array(moments - shifts, pa.int64(), mask=missing)
 
