@@ -241,6 +241,26 @@ def test_shifted_times_end_within_the_last_day_by_whole_days(
     assert f"times shifted by {shift.days:,} days" in report.notes
 
 
+@pytest.mark.parametrize("wrong", [{"time": "2090-01-01T00:00:00Z"}, {"time": "2024-05-30", "item_id": "x"}])
+def test_a_row_that_is_rejected_does_not_decide_by_how_much_the_others_are_shifted(
+    home: Home, shop: Website, tmp_path: Path, wrong: dict[str, str]
+) -> None:
+    rows = [purchase(time=f"2017-01-0{day}T06:00:00Z") for day in (1, 2, 3)]
+    report = import_events(
+        home, shop, [write(tmp_path, "events.csv", [rows[0], {**rows[1], **wrong}, *rows[1:]])],
+        shift_to_now=True, now=NOW,
+    )  # fmt: skip
+    assert report.rejected == 1
+    expected = [datetime(2024, 5, 30, 6), datetime(2024, 5, 31, 6), datetime(2024, 6, 1, 6)]
+    assert [row["time"] for row in stored_events(home, shop)] == expected
+
+
+def test_a_header_alone_can_be_shifted(home: Home, shop: Website, tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("time,event,user,item_id\n")
+    report = import_events(home, shop, [tmp_path / "events.csv"], shift_to_now=True, now=NOW)
+    assert (report.rows, report.added) == (0, 0)
+
+
 def test_a_mapping_renames_translates_and_computes(home: Home, shop: Website, tmp_path: Path) -> None:
     mapping = write_mapping(
         tmp_path,

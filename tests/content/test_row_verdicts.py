@@ -99,14 +99,14 @@ def told_of_items(rows: list[Row]) -> list[Any]:
     return told(batch, read_rows(batch, {"title": "title"}, LATEST, lambda _: None))
 
 
-@settings(deadline=None, max_examples=40)  # each row is read twice, the work is Arrow's
+@settings(deadline=None, max_examples=15)  # each row is read twice, the work is Arrow's
 @given(st.lists(events, min_size=2, max_size=8))
 @example([{**GOOD, "time": time} for time in TIMES])
 def test_an_event_is_judged_alone_as_among_others(rows: list[Row]) -> None:
     assert [told_of_events([row])[0] for row in rows] == told_of_events(rows)
 
 
-@settings(deadline=None, max_examples=40)  # each row is read twice, the work is Arrow's
+@settings(deadline=None, max_examples=15)  # each row is read twice, the work is Arrow's
 @given(st.lists(items, min_size=2, max_size=8))
 def test_an_item_is_judged_alone_as_among_others(rows: list[Row]) -> None:
     assert [told_of_items([row])[0] for row in rows] == told_of_items(rows)
