@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +88,11 @@ class _Seen:
     days: int
     equal: dict[str, npt.NDArray[np.bool_]]
 
+    def mostly(self, import_id: str) -> bool:
+        """Say whether more than half of a file is stored already: it is one that has grown, or is written otherwise."""
+        equal = self.equal.get(import_id, ())
+        return 2 * int(np.sum(equal)) > len(equal)
+
 
 def import_events(
     home: Home,
@@ -95,7 +101,7 @@ def import_events(
     *,
     mapping: str | Path | None = None,
     shift_to_now: bool = False,
-    skip_equal: bool = False,
+    skip_equal: bool | Literal["of grown files"] = False,
     force: bool = False,
     format: FileFormat | None = None,
     now: datetime | None = None,
@@ -105,7 +111,8 @@ def import_events(
 
     `mapping` is the path of a mapping file or the name of a shipped one; `format` goes before a file's suffix.
     `shift_to_now` moves all times by the same number of whole days, so that the newest event is of the last 24 hours.
-    Files that were imported before are skipped. `skip_equal` stores of others only what does not equal a stored event.
+    Files that were imported before are skipped. `skip_equal` stores of others only what does not equal a stored event,
+    or does so for files only of which more than half is stored already: what nobody watches can not ask.
     `force` takes a file again that was imported with another mapping or other options, or of which more than half is
     stored already; it then counts twice.
 
@@ -119,7 +126,7 @@ def import_events(
 class _Import:
     """One call of `import_events`."""
 
-    def __init__(self, job: Job, shift_to_now: bool, skip_equal: bool, force: bool) -> None:
+    def __init__(self, job: Job, shift_to_now: bool, skip_equal: bool | str, force: bool) -> None:
         self.job = job
         self.shift_to_now = shift_to_now
         self.skip_equal = skip_equal
@@ -159,11 +166,11 @@ class _Import:
         with RejectsFile(path) as rejects:
             for import_id, source in sources.items():
                 tables = self._tables(source, tally, rejects, seen.days)
-                if self.skip_equal:
+                if self._skips(seen, import_id):
                     tables = _left(tables, seen.equal[import_id])
                 added += append_import(self.job.home, self.job.website, tables, import_id, self.job.now)
         notes = [f"times shifted by {seen.days:,} days"] if self.shift_to_now else []
-        notes += self._of_equal(seen, tally) + tally.notes()
+        notes += self._of_equal(seen, tally.taken) + tally.notes()
         notes += [f"files skipped because they were imported before: {skipped}"] if skipped else []
         report = self._report(fresh, tally, added, rejects.written, notes)
         row = row_of(report, self.job.now, parts=fresh, mapping=self.job.mapping.name)
@@ -187,9 +194,13 @@ class _Import:
         moved = self.shift_to_now and tally.newest is not None
         days = (self.job.now.replace(tzinfo=None) - tally.newest) // _DAY if moved and tally.newest else 0
         seen = _Seen(days, self._equal(keys, days))
-        if not self.skip_equal:
-            self._refuse_equal(sources, seen)
+        for import_id, source in sources.items():
+            if seen.mostly(import_id) and not self._skips(seen, import_id):
+                self._refuse_equal(source, seen.equal[import_id])
         return seen
+
+    def _skips(self, seen: _Seen, import_id: str) -> bool:
+        return seen.mostly(import_id) if self.skip_equal == "of grown files" else bool(self.skip_equal)
 
     def _newest(self, source: SourceFile) -> datetime | None:
         """Return the newest time of the rows that will be taken; only few are read, as each row is judged alone."""
@@ -212,21 +223,23 @@ class _Import:
         ends = np.cumsum([table.num_rows for table in keys.values()])
         return dict(zip(keys, np.split(equal, ends[:-1]) if keys else [], strict=True))
 
-    def _refuse_equal(self, sources: dict[str, SourceFile], seen: _Seen) -> None:
-        for import_id, equal in seen.equal.items():
-            same = int(equal.sum())
-            if 2 * same > len(equal):
-                raise ImportRefused(
-                    f"{sources[import_id].path}: {same:,} of {rows(len(equal))} equal events that are stored already "
-                    f"and would count twice; {SKIP_EQUAL} stores only the others, --force stores all of them again"
-                )
+    def _refuse_equal(self, source: SourceFile, equal: npt.NDArray[np.bool_]) -> None:
+        raise ImportRefused(
+            f"{source.path}: {int(equal.sum()):,} of {rows(len(equal))} equal events that are stored already and would "
+            f"count twice; {SKIP_EQUAL} stores only the others, --force stores all of them again"
+        )
 
-    def _of_equal(self, seen: _Seen, tally: _Tally) -> list[str]:
-        same = sum(int(equal.sum()) for equal in seen.equal.values())
-        if not same:
-            return []
-        done = "they were left out" if self.skip_equal else f"they count twice ({SKIP_EQUAL} leaves them out)"
-        return [f"{same:,} of {rows(tally.taken)} equal events that were stored already; {done}"]
+    def _of_equal(self, seen: _Seen, taken: int) -> list[str]:
+        """Return how many rows were stored already, those that were left out and those that count twice."""
+        same = {True: 0, False: 0}
+        for import_id, equal in seen.equal.items():
+            same[self._skips(seen, import_id)] += int(equal.sum())
+        done = {True: "they were left out", False: f"they count twice ({SKIP_EQUAL} leaves them out)"}
+        return [
+            f"{count:,} of {rows(taken)} equal events that were stored already; {done[skipped]}"
+            for skipped, count in same.items()
+            if count
+        ]
 
     def _tables(self, source: SourceFile, tally: _Tally, rejects: RejectsFile | None, days: int) -> Iterator[pa.Table]:
         """Yield a file's events. Counts go to `tally`, rejected rows to `rejects`."""

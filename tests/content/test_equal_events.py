@@ -11,11 +11,13 @@ import pytest
 
 from personalization_pipelines.content.import_events import import_events
 from personalization_pipelines.content.import_history import import_history
+from personalization_pipelines.content.source_imports import refresh_events
 from personalization_pipelines.errors import ImportRefused
 from personalization_pipelines.events.equal_rows import equal_to_stored, row_keys
 from personalization_pipelines.events.schema import EVENT_SCHEMA
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
+from personalization_pipelines.website.values import Source
 from tests.content.files import Rows, purchase, stored_events, write, write_mapping
 
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -46,6 +48,16 @@ def test_a_file_that_has_grown_is_refused_with_the_way_out_and_then_adds_its_new
     assert "10 of 11 rows equal events that were stored already; they were left out" in report.notes
     assert import_history(filled, shop)[-1].notes == report.notes
     assert import_events(filled, shop, [grown], now=NOW + timedelta(days=2)).already_imported
+
+
+def test_a_source_whose_file_grows_brings_its_new_rows(home: Home, shop: Website) -> None:
+    source = Source(files="in/*.csv", format="csv")
+    for rows in (OLD, [*OLD, purchase("anna", 98)], [*OLD, purchase("anna", 98), purchase("anna", 99)]):
+        refresh_events(home, shop, source, [write(home.root / "in", "events.csv", rows)])
+    assert numbers(home, shop) == [*range(10), 98, 99]
+    few = write(home.root / "in", "few.csv", [OLD[0], *(purchase("ben", n) for n in (50, 51))])
+    refresh_events(home, shop, source, [few])
+    assert numbers(home, shop) == [0, *range(10), 50, 51, 98, 99], "a row of a new file may well have happened twice"
 
 
 def test_with_force_it_counts_twice(filled: Home, shop: Website, tmp_path: Path) -> None:
