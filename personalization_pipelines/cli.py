@@ -125,19 +125,28 @@ def import_items_command(
 @command(import_group, "events")
 @_import_options
 @click.option("--shift-to-now", is_flag=True, help="Move all times by whole days so that the newest is today.")
+@click.option("--skip-equal", is_flag=True, help="Store only rows that do not equal events that are stored already.")
 @click.option(
-    "--force", is_flag=True, help="Import although the same file was imported with other options: counts twice."
+    "--force",
+    is_flag=True,
+    help="Import although the file was imported with other options, or most of its rows are stored: counts twice.",
 )
 def import_events_command(
-    name: str, mapping: str | None, format: FileFormat | None, files: tuple[str, ...], shift_to_now: bool, force: bool
+    name: str,
+    mapping: str | None,
+    format: FileFormat | None,
+    files: tuple[str, ...],
+    shift_to_now: bool,
+    skip_equal: bool,
+    force: bool,
 ) -> None:
     """Import historical events."""
     from personalization_pipelines.content.files.import_events import import_events
 
     home = Home.from_environment()
     _run_import(home, name, lambda website, progress: import_events(
-        home, website, list(files), mapping=mapping, format=format, shift_to_now=shift_to_now, force=force,
-        progress=progress,
+        home, website, list(files), mapping=mapping, format=format, shift_to_now=shift_to_now,
+        skip_equal=skip_equal, force=force, progress=progress,
     ))  # fmt: skip
 
 

@@ -189,6 +189,16 @@ def test_of_two_rows_of_an_item_the_later_one_counts_or_the_newest(home: Home, t
     assert report.notes == ("1 row of items that occur more than once; the newest by at counts",)
 
 
+@pytest.mark.parametrize("wrong", ["2090-01-01", "44927", "soon"])
+def test_a_wrong_time_does_not_decide_which_row_of_an_item_counts(
+    home: Home, shop: Website, tmp_path: Path, wrong: str
+) -> None:
+    rows = [{"item_id": 1, "title": "wrong", "at": wrong}, {"item_id": 1, "title": "old", "at": "2024-01-01"}]
+    mapping = write_mapping(tmp_path, "kind: items\nnewest_by: at\nattributes: {title: title}\n")
+    report = import_items(home, shop, [write(tmp_path, "a.csv", rows)], mapping=mapping, now=MONDAY)
+    assert (titles(home, shop), report.rejected) == ({"1": "old"}, 1)
+
+
 def test_attributes_keep_types_lists_and_names(home: Home, shop: Website, tmp_path: Path) -> None:
     rows = [{"item_id": 1, "color": ["red", "lime"], "width": 12, "new": True, "note": None, "more": {"a": 1}}]
     import_items(home, shop, [write(tmp_path, "a.jsonl", rows)], now=MONDAY)

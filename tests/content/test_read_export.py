@@ -122,7 +122,7 @@ UNUSABLE: dict[str, tuple[Any, str, str]] = {
     "currency": ({**ONE, "price": 1, "currency": "eur"}, "currency", "ISO 4217"),
     "time": ({**ONE, "validFrom": "2024-02-30"}, "validFrom", "no date or time"),
     "moment": ({**ONE, "validTo": 1e300}, "validTo", "no date or time"),
-    "before": ({**ONE, "validFrom": 2, "validTo": 1}, "validTo", "before"),
+    "before": ({**ONE, "validFrom": 1700000001, "validTo": 1700000000}, "validTo", "before"),
     "base": ({**ONE, "baseItem": "x"}, "baseItem", "not a number"),
     "key": ({**ONE, "a=b": 1}, "a=b", "cannot name an attribute"),
     "long key": ({**ONE, "a": {"b" * 64: 1}}, "a." + "b" * 64, "cannot name an attribute"),

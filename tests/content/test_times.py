@@ -7,12 +7,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from personalization_pipelines.content.files.mapping import Times
-from personalization_pipelines.content.files.times import read_times
+from personalization_pipelines.content.files.times import misread_times, read_times
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2024, 5, 1, 10)  # noon in Berlin
@@ -33,6 +34,8 @@ SECONDS = 1714557600
         (f"{SECONDS}.0", {}),
         (SECONDS, {}),
         (float(SECONDS), {}),
+        (202405011200, {"format": "%Y%m%d%H%M"}),
+        ("2024-05-01T12:00:00+0200", {"format": "%Y-%m-%dT%H:%M:%S%z"}),
         (f"{SECONDS}000", {"unit": "ms"}),
         (SECONDS * 10**6, {"unit": "us"}),
         (SECONDS * 10**9, {"unit": "ns"}),
@@ -72,6 +75,58 @@ def test_what_is_no_time_is_missing_and_its_neighbours_are_read(wrong: str) -> N
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e300, -1e300])
 def test_numbers_beyond_the_calendar_are_missing(number: float) -> None:
     assert read_times(pa.array([number, float(SECONDS)]), Times(), BERLIN).to_pylist() == [None, NOON]
+
+
+@pytest.mark.parametrize(
+    "number", ["1763000000000", "1763000000000000", "44927", "20261101", "0", "-5", "1763000000000.5", "9" * 18]
+)
+def test_a_number_among_iso_times_is_judged_as_it_is_alone(number: str) -> None:
+    alone = read_times(pa.array([number]), Times(), BERLIN).to_pylist()
+    among = read_times(pa.array(["2024-05-01T10:00:00Z", number, "2024-05-01 12:00:00"]), Times(), BERLIN).to_pylist()
+    assert alone == [None]
+    assert among == [NOON, None, NOON]
+
+
+def test_seconds_with_a_fraction_among_iso_times_are_a_time() -> None:
+    found = read_times(pa.array(["2024-05-01", f"{SECONDS}.5"]), Times(), BERLIN)
+    assert found[1].as_py() == datetime(2024, 5, 1, 10, 0, 0, 500_000)
+
+
+def test_a_number_that_is_no_plausible_time_is_told_by_what_it_looks_like() -> None:
+    cells = pa.array(["44927", "2024-05-01", "45000", "1763000000000", "soon", None])
+    found = misread_times(cells, read_times(cells, Times(), BERLIN), Times())
+    assert {reason.partition(";")[0]: pc.fill_null(where, False).to_pylist() for reason, where in found.items()} == {
+        "is a spreadsheet's day number": [True, False, True, False, False, False],
+        "is in milliseconds since 1970, not in seconds": [False, False, False, True, False, False],
+    }
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (pa.array([1_763_000_000_000, 1714557600], pa.timestamp("s", "UTC")), [None, NOON]),
+        (pa.array([2**62, 1714557600], pa.timestamp("s", "UTC")), [None, NOON]),
+        (pa.array([2**62, 1714557600000], pa.timestamp("ms", "UTC")), [None, NOON]),
+        (pa.array([2**31 - 1, 19844], pa.date32()), [None, datetime(2024, 4, 30, 22)]),
+    ],
+)
+def test_a_typed_time_beyond_the_calendar_is_missing_and_its_neighbours_are_read(
+    cells: pa.Array, expected: list[datetime | None]
+) -> None:
+    assert read_times(cells, Times(), BERLIN).to_pylist() == expected
+
+
+def test_the_ends_of_the_calendar_stay_in_it_whatever_the_zone() -> None:
+    cells = pa.array(["0001-01-01 00:00:00", "9999-12-31 23:59:59"])
+    east, west = (read_times(cells, Times(), ZoneInfo(name)).to_pylist() for name in ("Asia/Tokyo", "America/New_York"))
+    assert east[0] == datetime(1, 1, 1)
+    assert west[1] == datetime(9999, 12, 31, 23, 59, 59, 999_999)
+
+
+def test_a_zone_that_changes_within_a_quarter_hour_is_followed_to_the_minute() -> None:
+    cells = pa.array([datetime(2009, 3, 8, 0, 0, 30), datetime(2009, 3, 8, 1, 5)])  # St. John's: at 00:01, not at 02:00
+    expected = [datetime(2009, 3, 8, 3, 30, 30), datetime(2009, 3, 8, 3, 35)]
+    assert read_times(cells, Times(), ZoneInfo("America/St_Johns")).to_pylist() == expected
 
 
 @given(

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 
 import numpy as np
@@ -25,6 +26,7 @@ from personalization_pipelines.content.files.canonical_values import (
     unit_prices,
 )
 from personalization_pipelines.content.files.item_documents import ItemDocument
+from personalization_pipelines.content.files.looks import Looks, add_examples
 from personalization_pipelines.content.files.mapping import PriceFrom
 from personalization_pipelines.content.files.opening import Job
 from personalization_pipelines.content.files.read_files import SourceFile, digest, open_file
@@ -88,21 +90,25 @@ def _rows(job: Job, found: Incoming, rejects: RejectsFile) -> pa.Table:
 
 def _read_file(job: Job, source: SourceFile, found: Incoming, rejects: RejectsFile) -> list[pa.Table]:
     rules, row, tables = job.mapping.rules, 1, []
+    looks, examples = Looks(), dict[str, str]()
     chosen, typed = attribute_columns(rules, source.columns), attribute_sources(rules, source.columns)
     extra = [*typed, *([rules.newest_by] if rules.newest_by else [])]
     job.progress.begin(source.path.name, source.rows)
     typed += id_columns(rules, source.columns)
     for batch in source.batches(read_columns(rules, source.columns, extra), typed):
         read = Canonical(rules, job.website, batch, row)
-        table = _items(read, chosen, partial(_unknown_types, found, source.path.name))
+        table = read_rows(read, chosen, _latest(job), partial(_unknown_types, found, source.path.name))
         tables.append(table)
         rejects.add(source.path.name, read.verdicts)
+        looks.look(source.path.name, read)
+        add_examples(examples, source.path.name, read.verdicts)
         row += batch.num_rows
         found.rows += batch.num_rows
         found.rejected += batch.num_rows - table.num_rows
         found.reasons += read.verdicts.reasons()
         job.progress.advance(batch.num_rows)
     job.progress.end()
+    found.notes += [*examples.values(), *looks.lines()]
     return tables
 
 
@@ -126,7 +132,9 @@ def _read_document(job: Job, document: ItemDocument, found: Incoming, rejects: R
     return tables
 
 
-def _items(batch: Canonical, chosen: dict[str, str], unknown: Callable[[Canonical], None]) -> pa.Table:
+def read_rows(
+    batch: Canonical, chosen: dict[str, str], latest: pa.Scalar, unknown: Callable[[Canonical], None]
+) -> pa.Table:
     """Return the rows of a batch that are items; the others get a verdict. `unknown` is told of undeclared types."""
     types = batch.item_types()
     if types.null_count:
@@ -136,7 +144,7 @@ def _items(batch: Canonical, chosen: dict[str, str], unknown: Callable[[Canonica
     valid_from, valid_to = _validity(batch)
     base = batch.item_ids("base_item")
     columns = [types, ids, price_minor, currency, valid_from, valid_to, _categories(batch), _language(batch)]
-    columns += [pc.fill_null(base, ""), read_attributes(batch, chosen), _order(batch)]
+    columns += [pc.fill_null(base, ""), read_attributes(batch, chosen), _order(batch, latest)]
     return pa.table(columns, [*INCOMING_SCHEMA.names, _ORDER]).filter(pa.array(batch.verdicts.kept))
 
 
@@ -167,7 +175,7 @@ def _categories(batch: Canonical) -> pa.Array:
     cells = batch.category()
     if cells is None:
         return pa.array([[]] * batch.rows, pa.list_(pa.string()))
-    paths = category_paths(cells)
+    paths = category_paths(cells, batch.rules.category_separator)
     batch.verdicts.unreadable(paths, cells, batch.name("category"), CATEGORY_REASON)
     return pc.fill_null(paths, [])
 
@@ -178,13 +186,23 @@ def _language(batch: Canonical) -> pa.Array:
     return pc.fill_null(codes, "")
 
 
-def _order(batch: Canonical) -> pa.Array:
-    """Return the times that decide which of several rows of an item is the newest."""
+def _order(batch: Canonical, latest: pa.Scalar) -> pa.Array:
+    """Return the times that decide which of several rows of an item is the newest; a wrong one rejects its row, lest it
+    decide for the others.
+    """
     name = batch.rules.newest_by
     if name is None:
         return pa.nulls(batch.rows, MICROSECONDS)
-    times = read_times(batch.column(name), batch.rules.time, batch.website.zone)
+    cells = batch.column(name)
+    times = batch.plausible_times(cells, name, name)
+    batch.verdicts.unreadable(times, cells, name, f"{name} is no time that can be read")
+    batch.verdicts.reject(pc.greater(times, latest), name, f"{name} is more than a day in the future", cells)
     return pc.fill_null(times, pa.scalar(0, MICROSECONDS))
+
+
+def _latest(job: Job) -> pa.Scalar:
+    """Return the latest time that a file can say of something that was: clocks without a zone differ by hours."""
+    return pa.scalar((job.now + timedelta(days=1)).replace(tzinfo=None), MICROSECONDS)
 
 
 def _newest(table: pa.Table, found: Incoming, by: str | None) -> pa.Table:
@@ -269,5 +287,6 @@ def _sale_prices(batch: pa.RecordBatch, rule: PriceFrom, job: Job, code: str) ->
             "price_minor": prices(each, pa.repeat(pa.scalar(code), batch.num_rows)),
         }
     )
-    sold = pc.and_(pc.greater(table["price_minor"], 0), pc.and_(table["item"].is_valid(), table["time"].is_valid()))
+    known = pc.and_(table["item"].is_valid(), pc.less_equal(table["time"], _latest(job)))
+    sold = pc.and_(pc.greater(table["price_minor"], 0), known)
     return table.filter(pc.fill_null(sold, False))

@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from personalization_pipelines.content.exports.plain_text import plain_text
+from personalization_pipelines.content.files.epoch_numbers import is_plausible, misread
 from personalization_pipelines.content.xml.strict_xml import MAX_TEXT
 from personalization_pipelines.content.xml.xml_grammar import (
     EPOCH,
@@ -50,7 +51,6 @@ NO_ATTRIBUTES = CANONICAL | IGNORED
 _LANGUAGE = re.compile(LANGUAGE_PATTERN)
 _KEY = re.compile(KEY_PATTERN)
 _TIME = re.compile(TIME_PATTERN)
-_SECONDS = range(-62_135_596_800, 253_402_300_800)  # the years 1 to 9999
 
 
 class Unusable(Exception):
@@ -125,14 +125,21 @@ class ExportItems:
         value = given.get(field)
         if not _present(value):
             return None
-        if type(value) is int and value in _SECONDS:
-            return value * 1_000_000
+        if type(value) is int:
+            return self._seconds(field, value)
         if isinstance(value, str):
             try:
                 return self.moment(value.strip())
             except ValueError:
                 pass  # said below
         raise Unusable(field, value, f"{field} is no date or time like 2026-01-31T23:59:00")
+
+    def _seconds(self, field: str, value: int) -> int:
+        if is_plausible(value * 1_000_000) or (field == "validFrom" and value == 0):  # since ever
+            return value * 1_000_000
+        found = misread(str(value), "s")
+        what = found.what if found else "is no time"
+        raise Unusable(field, value, f"{field} {what}; expected a date or time like 2026-01-31T23:59:00")
 
     def _attributes(self, given: Mapping[str, Any]) -> dict[str, list[Value]]:
         found: dict[str, list[Value]] = {}

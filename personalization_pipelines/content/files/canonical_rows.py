@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -17,14 +18,16 @@ from personalization_pipelines.content.files.canonical_values import (
     item_types,
     joined_path,
     json_text,
+    mangled_ids,
     missing,
     prices,
     unit_prices,
     visitors,
     whole_number_text,
 )
+from personalization_pipelines.content.files.epoch_numbers import explain
 from personalization_pipelines.content.files.mapping import CANONICAL, TOTAL, Mapping
-from personalization_pipelines.content.files.times import MICROSECONDS, read_times
+from personalization_pipelines.content.files.times import MICROSECONDS, misread_times, read_times
 from personalization_pipelines.content.files.verdicts import Verdicts
 from personalization_pipelines.foundation.currency import fraction_digits
 from personalization_pipelines.website import Website
@@ -89,8 +92,18 @@ class Canonical:
     def times(self, canonical: str) -> pa.Array:
         """Return times in UTC; the caller says whether missing ones are allowed."""
         cells = self.cells(canonical)
+        if cells is None:
+            return pa.nulls(self.rows, MICROSECONDS)
+        return self.plausible_times(cells, canonical, self.name(canonical))
+
+    def plausible_times(self, cells: pa.Array, what: str, column: str) -> pa.Array:
+        """Return times in UTC; a number that is no plausible time rejects its row, saying what it looks like."""
         zone: ZoneInfo = self.website.zone
-        return pa.nulls(self.rows, MICROSECONDS) if cells is None else read_times(cells, self.rules.time, zone)
+        rules = self.rules.time
+        times = read_times(cells, rules, zone)
+        for reason, where in misread_times(cells, times, rules).items():
+            self.verdicts.reject(where, column, f"{what} {reason}", cells, explain=partial(explain, unit=rules.unit))
+        return times
 
     def item_types(self) -> pa.Array:
         """Return item types, 1 where the file names none; undeclared ones reject the row."""
@@ -108,6 +121,7 @@ class Canonical:
     def item_ids(self, canonical: str = "item_id") -> pa.Array:
         """Return item ids in canonical form, null where missing or invalid."""
         alphanumeric = self.website.item_ids == "alphanumeric"
+        self.whole_ids(canonical)
         ids = item_ids(self.text(canonical), alphanumeric)
         expected = "1 to 128 characters without '/' and ','" if alphanumeric else "a whole number (item_ids: numeric)"
         (self.required if canonical == "item_id" else self.optional)(canonical, ids, f"{canonical} is not {expected}")
@@ -116,6 +130,7 @@ class Canonical:
 
     def visitors(self, key: bytes) -> pa.Array:
         """Return pseudonyms, "" for nobody; malformed user ids reject the row."""
+        self.whole_ids("user")
         found = visitors(self.text("user"), key, self.website.customer_id)
         reason = "user is no user id (control characters, '\\', broken text, or more than 512 bytes)"
         self.verdicts.reject(found.is_null(), self.name("user"), reason, None)
@@ -153,6 +168,12 @@ class Canonical:
             cells = self.column(name)
             reason = f"{canonical} is a number with a fraction, or too large to be exact in it; store ids as text"
             self.verdicts.reject(inexact_ids(cells), name, reason, cells)
+
+    def whole_ids(self, canonical: str) -> None:
+        """Reject rows whose id a spreadsheet has cut, for several things would become one."""
+        name = self.name(canonical)
+        reason = f"{canonical} lost digits in a spreadsheet (like 4.00638E+12); export the column as text"
+        self.verdicts.reject(mangled_ids(self.text(canonical)), name, reason, self.cells(canonical))
 
 
 def id_columns(rules: Mapping, found: list[str]) -> list[str]:

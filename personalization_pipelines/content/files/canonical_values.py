@@ -35,16 +35,17 @@ MAX_LABEL = 128
 CANONICAL_ID = re.compile("[1-9][0-9]{0,17}")
 """Ids that are their own canonical form, on whichever website: no Python is needed to see it."""
 _WHOLE_TEXT = r"^(-?[0-9]+)\.0+$"
+_MANGLED = r"^-?[0-9]([.,][0-9]+)?[eE]\+[0-9]{2,3}$"
 _WHOLE = re.compile(r"-?[0-9]{1,19}(\.0*)?", re.ASCII)
 
 
 def each_distinct(cells: pa.Array, convert: Callable[[Any], Any], kind: pa.DataType) -> pa.Array:
-    """Return `convert` of every cell, computed once a distinct value; ValueError and None make null."""
+    """Return `convert` of every cell, computed once a distinct value; None, and what it can not take, make null."""
 
     def converted(value: Any) -> Any:
         try:
             return convert(value)
-        except ValueError:  # InvalidIdentifier too
+        except (ValueError, ArithmeticError):  # InvalidIdentifier and OverflowError, too
             return None
 
     encoded = cells if pa.types.is_dictionary(cells.type) else pc.dictionary_encode(cells)
@@ -104,6 +105,11 @@ def inexact_ids(cells: pa.Array) -> pa.Array:
     number = cells.cast(pa.float64())
     wrong = pc.or_(pc.not_equal(pc.floor(number), number), pc.greater_equal(pc.abs(number), float(EXACT_FLOAT)))
     return pc.and_(pc.fill_null(wrong, False), pc.fill_null(pc.invert(pc.is_nan(number)), False))
+
+
+def mangled_ids(text: pa.Array) -> pa.Array:
+    """Return where a spreadsheet has cut an id: `4.00638E+12` was 4006380000001 or any other."""
+    return pc.match_substring_regex(text, _MANGLED)
 
 
 def item_ids(text: pa.Array, alphanumeric: bool) -> pa.Array:
@@ -175,9 +181,12 @@ def as_number(cells: pa.Array) -> pa.Array:
     return each_distinct(as_text(cells), _finite, pa.float64())
 
 
-def category_paths(cells: pa.Array) -> pa.Array:
-    """Return lists of normalised paths (`/A/B`) from `/A/B|/C`, a JSON list or a list; at most 20 a row."""
-    return each_distinct(as_text(cells), _paths, pa.list_(pa.string()))
+def category_paths(cells: pa.Array, separator: str = "") -> pa.Array:
+    """Return lists of normalised paths (`/A/B`) from `/A/B|/C`, a JSON list or a list; at most 20 a row.
+
+    Where levels have another `separator`, a slash inside a level becomes a dash.
+    """
+    return each_distinct(as_text(cells), partial(_paths, separator=separator.strip()), pa.list_(pa.string()))
 
 
 def join_present(parts: list[pa.Array], separator: str) -> pa.Array:
@@ -254,8 +263,10 @@ def _finite(value: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _paths(value: str) -> list[str] | None:
-    parts = _json_list(value) or value.split("|")
+def _paths(value: str, separator: str) -> list[str] | None:
+    parts = _json_list(value) or ([value] if separator == "|" else value.split("|"))
+    if separator not in ("", "/"):
+        parts = [re.sub(r"\s*/\s*", "-", part).replace(separator, "/") for part in parts]
     if len(parts) > MAX_CATEGORIES or len(value) > MAX_CATEGORIES * MAX_CATEGORY_CHARACTERS:
         return None
     paths = ["/".join(part.strip() for part in text.split("/") if part.strip()) for text in parts]

@@ -1,7 +1,8 @@
 """Mapping files: how foreign columns become canonical ones. Read strictly, every problem with file and line.
 
-A mapping renames columns, adds constants, translates values, says how times are written, which rows
-are dropped (expected, counted) or rejected (counted and listed), and which columns are attributes.
+A mapping renames columns, adds constants, translates values, says how times are written and what separates the levels
+of a category (`category_separator: ">"`; default `/`), which rows are dropped (expected, counted) or rejected (counted
+and listed), and which columns are attributes.
 Canonical columns that the file already has under their own name need no line.
 """
 
@@ -150,6 +151,7 @@ class Mapping(Strict):
     constants: dict[str, str | int] = {}
     values: dict[str, dict[str, str]] = {}
     category: list[str] = []
+    category_separator: Annotated[str, Field(max_length=8)] = ""
     time: Times = Times()
     csv: Csv = Csv()
     whole_numbers: list[str] = []
@@ -164,12 +166,21 @@ class Mapping(Strict):
     numbers: list[str] = []
     text: list[str] = []
 
+    @field_validator("category_separator")
+    @classmethod
+    def _separator(cls, value: str) -> str:
+        if value and not value.strip():
+            raise ValueError("a space separates words, too; expected a text like '>'")
+        return value
+
     @model_validator(mode="after")
     def _names(self) -> Mapping:
         known = {*CANONICAL[self.kind], TOTAL} if self.kind == "events" else set(CANONICAL[self.kind])
         for name in [*self.columns, *self.constants, *self.values]:
             if name not in known:
                 raise ValueError(f"{name!r} is no column of {self.kind}; expected one of {', '.join(sorted(known))}")
+        if self.category_separator and (self.category or self.kind == "users"):
+            raise ValueError("category_separator cuts the column `category`; here nothing is read from it")
         if twice := set(self.columns) & set(self.constants):
             raise ValueError(f"{sorted(twice)[0]!r} is both a column and a constant")
         if self.kind == "events" and (self.attributes or self.joined or self.newest_by or self.price_from):

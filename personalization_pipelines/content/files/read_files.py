@@ -84,9 +84,19 @@ def _matching(pattern: str) -> list[Path]:
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a file's bytes, unpacked where its name says that it is packed, in hex.
+
+    Raises ImportRefused where it can not be read or unpacked.
+    """
+    try:
+        with path.open("rb") if path.suffix.lower() not in _COMPRESSED else _unpacked(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ImportRefused(f"{path}: cannot be unpacked ({_first_line(error)}); nothing was imported") from None
+
+
+def _unpacked(path: Path) -> io.BufferedReader:
+    return io.BufferedReader(pa.input_stream(str(path), compression="detect"), 1 << 20)
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def refresh_events(home: Home, website: Website, source: Source, files: Found) -
         fresh = [one for one in files if _told(one) not in seen]
     if files and not fresh:
         return
-    import_events(home, website, fresh, mapping=source.mapping, format=source.format)
+    import_events(home, website, fresh, mapping=source.mapping, format=source.format, skip_equal="of grown files")
     if stored := imports(home, website):
         _remember(home, website, key, Remembered(rules, stored[-1].import_id, _all_told(files)))
 

@@ -24,6 +24,10 @@ NOT_SHOWN = "(user id, not shown)"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
+Explain = Callable[[str], str]
+"""Makes a sentence about one value, for the list of rejects; the reason of all such values is what is counted."""
+
+
 @dataclass(frozen=True)
 class Reject:
     """One row that was not taken: its number in the file (the first row of data is 1), and what is wrong."""
@@ -40,6 +44,7 @@ class _Finding:
     reason: str
     cells: pa.Array | None
     listed: bool
+    explain: Explain | None = None
 
 
 @dataclass
@@ -59,9 +64,18 @@ class Verdicts:
         """Where nothing was found."""
         return np.equal(self.codes, 0)
 
-    def reject(self, where: pa.Array, column: str, reason: str, cells: pa.Array | None, *, listed: bool = True) -> None:
+    def reject(
+        self,
+        where: pa.Array,
+        column: str,
+        reason: str,
+        cells: pa.Array | None,
+        *,
+        listed: bool = True,
+        explain: Explain | None = None,
+    ) -> None:
         """Give the rows of a mask this reason, unless they have one; null in the mask is False."""
-        self.findings.append(_Finding(column, reason, cells, listed))
+        self.findings.append(_Finding(column, reason, cells, listed, explain))
         mask = pc.fill_null(where, False).to_numpy(zero_copy_only=False)
         self.codes[mask & self.kept] = len(self.findings)
 
@@ -84,6 +98,14 @@ class Verdicts:
             found[finding.reason] += count
         return +found
 
+    def examples(self) -> dict[str, Reject]:
+        """Return the first row of each reason that says more of a value than the reason does."""
+        found: dict[str, Reject] = {}
+        for code, finding in enumerate(self.findings, 1):
+            if finding.explain and len(rows := np.flatnonzero(self.codes == code)):
+                found.setdefault(finding.reason, self._reject(int(rows[0])))
+        return found
+
     @property
     def listed_rows(self) -> int:
         """How many rows were rejected for what the mapping does not expect."""
@@ -97,12 +119,13 @@ class Verdicts:
 
     def _reject(self, row: int) -> Reject:
         finding = self.findings[self.codes[row] - 1]
-        value = ""
+        value, reason = "", finding.reason
         if finding.column == self.secret:
             value = NOT_SHOWN
         elif finding.cells is not None:
             value = as_text(finding.cells.slice(row, 1))[0].as_py() or ""
-        return Reject(self.first + row, finding.column, value, finding.reason)
+            reason = finding.explain(value.strip()) if finding.explain else reason
+        return Reject(self.first + row, finding.column, value, reason)
 
 
 def _holds(condition: Condition, cells: pa.Array) -> pa.Array:
