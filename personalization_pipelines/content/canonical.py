@@ -24,6 +24,7 @@ from personalization_pipelines.content.columns import (
     whole_number_text,
 )
 from personalization_pipelines.content.mapping import CANONICAL, TOTAL, Mapping
+from personalization_pipelines.content.read_files import PROBLEM
 from personalization_pipelines.content.times import MICROSECONDS, read_times
 from personalization_pipelines.content.verdicts import Verdicts
 from personalization_pipelines.currency import fraction_digits
@@ -40,10 +41,22 @@ class Canonical:
         self.website = website
         self.batch = batch
         self.rows = batch.num_rows
-        self.names = list(batch.schema.names)
+        self.names = [name for name in batch.schema.names if name != PROBLEM.name]
         self.verdicts = Verdicts(self.rows, first, rules.foreign("user", self.names))
+        self._reject_problems()
         self.verdicts.apply(rules.drop, self.column, listed=False)
         self.verdicts.apply(rules.reject, self.column, listed=True)
+
+    def _reject_problems(self) -> None:
+        """Reject the rows that the reader of the file could not read."""
+        if PROBLEM.name not in self.batch.schema.names:
+            return
+        found = self.batch.column(PROBLEM.name)
+        columns, places, reasons = found.flatten()
+        kinds = {(one["column"], one["reason"]) for one in found.drop_null().to_pylist()}
+        for column, reason in sorted(kinds):
+            where = pc.and_(pc.equal(columns, column), pc.equal(reasons, reason))
+            self.verdicts.reject(where, column, reason, places)
 
     def column(self, name: str) -> pa.Array:
         """Return a column of the file; JSON cells as the text they hold."""

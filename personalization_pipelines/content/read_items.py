@@ -27,7 +27,7 @@ from personalization_pipelines.content.item_documents import ItemDocument
 from personalization_pipelines.content.item_tables import INCOMING_SCHEMA
 from personalization_pipelines.content.mapping import PriceFrom
 from personalization_pipelines.content.opening import Job
-from personalization_pipelines.content.read_files import SourceFile, digest, open_file
+from personalization_pipelines.content.read_files import PROBLEM, SourceFile, digest, open_file
 from personalization_pipelines.content.report import rows
 from personalization_pipelines.content.times import MICROSECONDS, read_times
 from personalization_pipelines.content.verdicts import Reject, RejectsFile
@@ -270,4 +270,6 @@ def _sale_prices(batch: pa.RecordBatch, rule: PriceFrom, job: Job, code: str) ->
         }
     )
     sold = pc.and_(pc.greater(table["price_minor"], 0), pc.and_(table["item"].is_valid(), table["time"].is_valid()))
+    if PROBLEM.name in batch.schema.names:
+        sold = pc.and_(sold, batch.column(PROBLEM.name).is_null())
     return table.filter(pc.fill_null(sold, False))
