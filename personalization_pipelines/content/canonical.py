@@ -12,12 +12,14 @@ from personalization_pipelines.content.columns import (
     as_text,
     each_distinct,
     inexact_ids,
+    inexact_json_ids,
     is_json,
     item_ids,
     item_types,
     joined_path,
     json_text,
     missing,
+    no_single_values,
     prices,
     unit_prices,
     visitors,
@@ -163,9 +165,12 @@ class Canonical:
     def _exact(self, canonical: str) -> None:
         name = self.rules.foreign(canonical, self.names)
         if name is not None:
-            cells = self.column(name)
+            cells, json_cells = self.batch.column(name), is_json(self.batch.schema.field(name))
+            inexact = inexact_json_ids(cells) if json_cells else inexact_ids(cells)
             reason = f"{canonical} is a number with a fraction, or too large to be exact in it; store ids as text"
-            self.verdicts.reject(inexact_ids(cells), name, reason, cells)
+            self.verdicts.reject(inexact, name, reason, cells)
+            reason = f"{canonical} is true or false, a list or an object; expected a text or a number"
+            self.verdicts.reject(no_single_values(cells, json_cells), name, reason, cells)
 
 
 def id_columns(rules: Mapping, found: list[str]) -> list[str]:

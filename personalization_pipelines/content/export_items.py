@@ -12,6 +12,7 @@ since 1970) and `baseItem` (the id of the base product of a variant). Every othe
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -50,6 +51,7 @@ NO_ATTRIBUTES = CANONICAL | IGNORED
 _LANGUAGE = re.compile(LANGUAGE_PATTERN)
 _KEY = re.compile(KEY_PATTERN)
 _TIME = re.compile(TIME_PATTERN)
+_INFINITE = (math.inf, -math.inf)
 _SECONDS = range(-62_135_596_800, 253_402_300_800)  # the years 1 to 9999
 
 
@@ -164,6 +166,8 @@ class ExportItems:
                 self._add(found, key, one)
             return
         elif value is not None:
+            if value in _INFINITE:
+                raise Unusable(key[:80], str(value), "a number is too large")
             typed = _number(value)
         if typed is None or typed == "":
             return

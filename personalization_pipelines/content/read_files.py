@@ -134,7 +134,7 @@ class SourceFile:
             with pq.ParquetFile(self.path, pre_buffer=False) as file:
                 for batch in file.iter_batches(BATCH_ROWS, columns=wanted):
                     batch.validate(full=True)  # text that is no UTF-8
-                    yield batch
+                    yield _plain_types(self.path, batch)
         except (pa.ArrowException, OSError) as error:
             raise ImportRefused(f"{self.path}: damaged Parquet ({_first_line(error)}); nothing was imported") from error
 
@@ -264,6 +264,37 @@ def _csv_header(source: SourceFile) -> list[str]:
     if any("\ufffd" in name for name in header):
         raise ImportRefused(f"{source.path}: {_encoding_reason(source.csv)}")
     return header
+
+
+def _plain_types(path: Path, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch whose columns have types that `columns.py` knows; bytes are text, or refused."""
+    cells = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            cells.append(_plain_type(column))
+        except pa.ArrowException:
+            raise ImportRefused(
+                f"{path}: column {name[:80]!r} has the type {column.type}, and values that are no text and no number; "
+                "nothing was imported"
+            ) from None
+    return pa.RecordBatch.from_arrays(cells, batch.schema.names)
+
+
+def _plain_type(cells: pa.Array) -> pa.Array:
+    if isinstance(cells, pa.ExtensionArray):
+        cells = cells.storage
+    kind = cells.type
+    if pa.types.is_dictionary(kind):
+        cells = cells.dictionary_decode()
+        kind = cells.type
+    if pa.types.is_binary_view(kind) or pa.types.is_string_view(kind) or pa.types.is_fixed_size_binary(kind):
+        cells = cells.cast(pa.binary())
+        kind = cells.type
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return cells.cast(pa.string())
+    if pa.types.is_float16(kind):
+        return cells.cast(pa.float32())
+    return cells
 
 
 def _json_keys(path: Path) -> list[str]:
