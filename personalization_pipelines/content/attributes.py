@@ -180,6 +180,8 @@ def _value(value: Any, numeric: bool, text: bool) -> str | int | float | None:
 
 
 def _number(value: int | float | Decimal) -> int | float | None:
+    if isinstance(value, int):
+        return value
     if not math.isfinite(value):
         return None
     return int(value) if value == int(value) else float(value)

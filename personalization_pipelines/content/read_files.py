@@ -63,6 +63,9 @@ _FORMATS: dict[str, Format] = {
 }  # fmt: skip
 _COMPRESSED = {".gz", ".zst"}
 _DOCUMENTS = {".xml", ".export", ".json"}
+_FIRST_DAY, _LAST_DAY = -719_161, 2_932_895
+"""Since 1970: a day after Python's first one and before its last one, for whatever zone."""
+_PER_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000}
 _COUNTS = re.compile(r"Expected (\d+) columns, got (\d+)")
 
 
@@ -267,34 +270,71 @@ def _csv_header(source: SourceFile) -> list[str]:
 
 
 def _plain_types(path: Path, batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch whose columns have types that `columns.py` knows; bytes are text, or refused."""
-    cells = []
+    """Return a batch whose columns have types that `columns.py` knows; bytes are text, or refused.
+
+    Rows with a time that Python has no value for are marked, and it is missing in them.
+    """
+    columns, problems = [], {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         try:
-            cells.append(_plain_type(column))
+            cells = _plain_type(column)
         except pa.ArrowException:
             raise ImportRefused(
                 f"{path}: column {name[:80]!r} has the type {column.type}, and values that are no text and no number; "
                 "nothing was imported"
             ) from None
-    return pa.RecordBatch.from_arrays(cells, batch.schema.names)
+        if wrong := _without_value(cells):
+            cells = cells.take(pa.array([None if row in wrong else row for row in range(len(cells))], pa.int64()))
+            reason = "a date, time or duration outside of the years 1 to 9999"
+            problems.update({row: Problem(name, "", reason) for row in wrong})
+        columns.append(cells)
+    return _marked(pa.RecordBatch.from_arrays(columns, batch.schema.names), problems)
 
 
 def _plain_type(cells: pa.Array) -> pa.Array:
     if isinstance(cells, pa.ExtensionArray):
         cells = cells.storage
-    kind = cells.type
-    if pa.types.is_dictionary(kind):
+    if pa.types.is_dictionary(cells.type):
         cells = cells.dictionary_decode()
-        kind = cells.type
+    kind = cells.type
     if pa.types.is_binary_view(kind) or pa.types.is_string_view(kind) or pa.types.is_fixed_size_binary(kind):
         cells = cells.cast(pa.binary())
-        kind = cells.type
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    if pa.types.is_binary(cells.type) or pa.types.is_large_binary(cells.type):
         return cells.cast(pa.string())
     if pa.types.is_float16(kind):
         return cells.cast(pa.float32())
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        return cells.cast(pa.timestamp("us", kind.tz), safe=False)
     return cells
+
+
+def _without_value(cells: pa.Array) -> set[int]:
+    """Return the rows whose value is a time that Python has none for."""
+    kind = cells.type
+    if not _has_times(kind):
+        return set()
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        numbers = cells.cast(pa.int32()).cast(pa.int64()) if pa.types.is_date32(kind) else cells.cast(pa.int64())
+        most = _LAST_DAY * (1 if pa.types.is_date32(kind) else _PER_DAY[getattr(kind, "unit", "ms")])
+        least = _FIRST_DAY * most // _LAST_DAY
+        wrong = pc.fill_null(pc.or_(pc.less(numbers, least), pc.greater(numbers, most)), False)
+        return set(np.flatnonzero(wrong.to_numpy(zero_copy_only=False)).tolist())
+    return {row for row, cell in enumerate(cells) if not _has_value(cell)}
+
+
+def _has_times(kind: pa.DataType) -> bool:
+    if pa.types.is_map(kind):
+        return _has_times(kind.key_type) or _has_times(kind.item_type)
+    inside = [kind.field(number).type for number in range(kind.num_fields)]
+    return pa.types.is_temporal(kind) or any(map(_has_times, inside))
+
+
+def _has_value(cell: pa.Scalar) -> bool:
+    try:
+        cell.as_py()
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def _json_keys(path: Path) -> list[str]:
