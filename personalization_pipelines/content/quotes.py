@@ -32,8 +32,9 @@ class QuoteScanner:
 
     def feed(self, text: str) -> str | None:
         """Look at the next piece; return what is wrong, with its line."""
-        end = (text.rfind("\n") if "\n" in text else text.rfind("\r")) + 1
-        data, rest = self._kept + text[:end], text[end:]
+        whole = self._kept + text
+        end = (whole.rfind("\n", 1) + 1) or (whole.rfind("\r", 1, -1) + 1) or 1  # the last \r may be half a \r\n
+        data, rest = whole[:end], whole[end:]
         place, found = self._look(data) if '"' in data else (len(data), None)
         if found:
             return found
@@ -69,9 +70,7 @@ class QuoteScanner:
         )
 
     def _too_long(self) -> str:
-        if self._kept[1] == '"':
-            return self._never_closed()
-        return f"line {self.line}: a row is longer than {MAX_QUOTED >> 20} MiB"
+        return f"line {self.line}: a row is longer than {MAX_QUOTED >> 20} MiB, or a quote is never closed"
 
     def _never_closed(self) -> str:
         return f"line {self.line}: a quote is never closed; the rows behind it would be taken for its value"

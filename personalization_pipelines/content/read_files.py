@@ -237,7 +237,7 @@ def _check_separator(source: SourceFile) -> None:
     if len(source.columns) == 1 and found:
         shown = "\\t" if found == "\t" else found
         raise ImportRefused(
-            f"{source.path}: the header has one column with {shown!r} in it: is the file separated by it? "
+            f"{source.path}: the header has one column with '{shown}' in it: is the file separated by it? "
             f'Say so in a mapping (`csv: {{delimiter: "{shown}"}}`)'
         )
 

@@ -91,7 +91,7 @@ def test_a_byte_order_mark_before_xml_and_an_export_is_skipped(home: Home, shop:
     assert import_items(home, shop, [tmp_path / "a.xml", tmp_path / "b.json"], now=NOW).added == 2
 
 
-@pytest.mark.parametrize(("separator", "shown"), [(";", "';'"), ("\t", "'\\\\t'"), ("|", "'\\|'")])
+@pytest.mark.parametrize(("separator", "shown"), [(";", "';'"), ("\t", r"'\\t'"), ("|", "'\\|'")])
 def test_another_separator_gets_a_hint(tmp_path: Path, separator: str, shown: str) -> None:
     (tmp_path / "events.csv").write_text(separator.join(["time", "event", "user", "item_id"]) + "\n")
     with pytest.raises(ImportRefused, match=f"the header has one column with {shown} in it: is the file separated by"):
