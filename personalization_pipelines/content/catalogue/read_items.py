@@ -29,7 +29,7 @@ from personalization_pipelines.content.files.item_documents import ItemDocument
 from personalization_pipelines.content.files.looks import Looks, add_examples
 from personalization_pipelines.content.files.mapping import PriceFrom
 from personalization_pipelines.content.files.opening import Job
-from personalization_pipelines.content.files.read_files import SourceFile, digest, open_file
+from personalization_pipelines.content.files.read_files import PROBLEM, SourceFile, digest, open_file
 from personalization_pipelines.content.files.times import MICROSECONDS, read_times
 from personalization_pipelines.content.files.verdicts import Reject, RejectsFile
 from personalization_pipelines.content.report import rows
@@ -289,4 +289,6 @@ def _sale_prices(batch: pa.RecordBatch, rule: PriceFrom, job: Job, code: str) ->
     )
     known = pc.and_(table["item"].is_valid(), pc.less_equal(table["time"], _latest(job)))
     sold = pc.and_(pc.greater(table["price_minor"], 0), known)
+    if PROBLEM.name in batch.schema.names:
+        sold = pc.and_(sold, batch.column(PROBLEM.name).is_null())
     return table.filter(pc.fill_null(sold, False))

@@ -12,6 +12,7 @@ since 1970) and `baseItem` (the id of the base product of a variant). Every othe
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -51,6 +52,7 @@ NO_ATTRIBUTES = CANONICAL | IGNORED
 _LANGUAGE = re.compile(LANGUAGE_PATTERN)
 _KEY = re.compile(KEY_PATTERN)
 _TIME = re.compile(TIME_PATTERN)
+_INFINITE = (math.inf, -math.inf)
 
 
 class Unusable(Exception):
@@ -171,6 +173,8 @@ class ExportItems:
                 self._add(found, key, one)
             return
         elif value is not None:
+            if value in _INFINITE:
+                raise Unusable(key[:80], str(value), "a number is too large")
             typed = _number(value)
         if typed is None or typed == "":
             return

@@ -3,13 +3,15 @@
 `contentList.content[]`: ijson's plain events and no tree, so a document costs the memory of one of its objects,
 whatever its size, and depth is looked at where it begins. (Not ijson's `items` or `parse`: they keep the path of every
 level, which makes deep nesting cost its square.) What JSON readers disagree about is refused: keys that occur twice,
-halves of surrogate pairs, numbers that nobody can hold.
+halves of surrogate pairs, numbers of thousands of digits. One that is only too large for what it stands for rejects
+its object alone.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any, BinaryIO
 
 import ijson
@@ -36,6 +38,8 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 _HIGH, _LOW = range(0xD800, 0xDC00), range(0xDC00, 0xE000)
 _BOM = b"\xef\xbb\xbf"
+_LONG_NUMBER = re.compile(rb"[:\[,\s-][0-9]{4300}")
+"""More digits of a whole number than Python converts; the parser would end in an error of its own."""
 
 
 def read_export_items(file: BinaryIO, website: Website, rejected: Callable[[str, str], None]) -> Iterator[XmlItem]:
@@ -72,11 +76,13 @@ def read_export_rows(file: BinaryIO, website: Website) -> Iterator[XmlItem | Rej
 def _objects(file: BinaryIO) -> Iterator[Any]:
     """Yield the entries of the list, each complete."""
     document, events = _Document(), sendable_list()
-    parser, since = yajl2_c.basic_parse_coro(events, use_float=True), 0
+    # Not use_float: it takes a whole number of more than 64 bits for the end of the document.
+    parser, since = yajl2_c.basic_parse_coro(events), 0
     try:
         for data in _whole_texts(file):
             since += len(data)
             _check_surrogates(data, document.place)
+            _check_digits(data, document.place)
             parser.send(data)
             document.read(events)
             events.clear()
@@ -88,6 +94,8 @@ def _objects(file: BinaryIO) -> Iterator[Any]:
         parser.close()
     except (ijson.JSONError, UnicodeDecodeError) as error:
         raise ImportRefused(f"{document.place()}: no well-formed JSON ({_reason(error)})") from None
+    except ArithmeticError:
+        raise ImportRefused(f"{document.place()}: a number that nobody can hold") from None
     document.read(events)
     document.end()
     yield from document.take()
@@ -128,6 +136,11 @@ def _check_surrogates(data: bytes, place: Callable[[], str]) -> None:
     raise ImportRefused(f"{place()}: a text with half a character (\\ud800 to \\udfff without its other half)")
 
 
+def _check_digits(data: bytes, place: Callable[[], str]) -> None:
+    if _LONG_NUMBER.search(data):
+        raise ImportRefused(f"{place()}: a number of thousands of digits")
+
+
 class _Document:
     """What was read so far: objects and lists that are open, and the entries that nobody took yet."""
 
@@ -158,6 +171,8 @@ class _Document:
                 continue
             if event == "start_map" or event == "start_array":
                 value = self._begin(key, {} if event == "start_map" else [])
+            elif type(value) is Decimal:
+                value = float(value)
             if type(top) is dict:
                 top[key] = value
             else:

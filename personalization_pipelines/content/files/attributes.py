@@ -22,6 +22,7 @@ from personalization_pipelines.content.files.canonical_rows import Canonical
 from personalization_pipelines.content.files.canonical_values import (
     EXACT_FLOAT,
     as_text,
+    compact_json,
     each_distinct,
     except_where,
     is_json,
@@ -175,10 +176,12 @@ def _value(value: Any, numeric: bool, text: bool) -> str | int | float | None:
         return value or None
     if hasattr(value, "isoformat"):
         return str(value.isoformat())
-    return orjson.dumps(value, default=str).decode()
+    return compact_json(value)
 
 
 def _number(value: int | float | Decimal) -> int | float | None:
+    if isinstance(value, int):
+        return value
     if not math.isfinite(value):
         return None
     return int(value) if value == int(value) else float(value)

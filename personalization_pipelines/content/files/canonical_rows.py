@@ -13,6 +13,7 @@ from personalization_pipelines.content.files.canonical_values import (
     as_text,
     each_distinct,
     inexact_ids,
+    inexact_json_ids,
     is_json,
     item_ids,
     item_types,
@@ -20,6 +21,7 @@ from personalization_pipelines.content.files.canonical_values import (
     json_text,
     mangled_ids,
     missing,
+    no_single_values,
     prices,
     unit_prices,
     visitors,
@@ -27,6 +29,7 @@ from personalization_pipelines.content.files.canonical_values import (
 )
 from personalization_pipelines.content.files.epoch_numbers import explain
 from personalization_pipelines.content.files.mapping import CANONICAL, TOTAL, Mapping
+from personalization_pipelines.content.files.read_files import PROBLEM
 from personalization_pipelines.content.files.times import MICROSECONDS, misread_times, read_times
 from personalization_pipelines.content.files.verdicts import Verdicts
 from personalization_pipelines.foundation.currency import fraction_digits
@@ -43,10 +46,22 @@ class Canonical:
         self.website = website
         self.batch = batch
         self.rows = batch.num_rows
-        self.names = list(batch.schema.names)
+        self.names = [name for name in batch.schema.names if name != PROBLEM.name]
         self.verdicts = Verdicts(self.rows, first, rules.foreign("user", self.names))
+        self._reject_problems()
         self.verdicts.apply(rules.drop, self.column, listed=False)
         self.verdicts.apply(rules.reject, self.column, listed=True)
+
+    def _reject_problems(self) -> None:
+        """Reject the rows that the reader of the file could not read."""
+        if PROBLEM.name not in self.batch.schema.names:
+            return
+        found = self.batch.column(PROBLEM.name)
+        columns, places, reasons = found.flatten()
+        kinds = {(one["column"], one["reason"]) for one in found.drop_null().to_pylist()}
+        for column, reason in sorted(kinds):
+            where = pc.and_(pc.equal(columns, column), pc.equal(reasons, reason))
+            self.verdicts.reject(where, column, reason, places)
 
     def column(self, name: str) -> pa.Array:
         """Return a column of the file; JSON cells as the text they hold."""
@@ -165,9 +180,12 @@ class Canonical:
     def _exact(self, canonical: str) -> None:
         name = self.rules.foreign(canonical, self.names)
         if name is not None:
-            cells = self.column(name)
+            cells, json_cells = self.batch.column(name), is_json(self.batch.schema.field(name))
+            inexact = inexact_json_ids(cells) if json_cells else inexact_ids(cells)
             reason = f"{canonical} is a number with a fraction, or too large to be exact in it; store ids as text"
-            self.verdicts.reject(inexact_ids(cells), name, reason, cells)
+            self.verdicts.reject(inexact, name, reason, cells)
+            reason = f"{canonical} is true or false, a list or an object; expected a text or a number"
+            self.verdicts.reject(no_single_values(cells, json_cells), name, reason, cells)
 
     def whole_ids(self, canonical: str) -> None:
         """Reject rows whose id a spreadsheet has cut, for several things would become one."""

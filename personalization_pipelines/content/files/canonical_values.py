@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import msgspec
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -110,6 +111,22 @@ def inexact_ids(cells: pa.Array) -> pa.Array:
 def mangled_ids(text: pa.Array) -> pa.Array:
     """Return where a spreadsheet has cut an id: `4.00638E+12` was 4006380000001 or any other."""
     return pc.match_substring_regex(text, _MANGLED)
+
+
+def inexact_json_ids(cells: pa.Array) -> pa.Array:
+    """Return the same of JSON cells."""
+    decimal = pc.fill_null(pc.match_substring_regex(cells, r"^-?[0-9]+[.eE]"), False)
+    if not pc.any(decimal).as_py():
+        return decimal
+    return inexact_ids(each_distinct(pc.if_else(decimal, cells, None), float, pa.float64()))
+
+
+def no_single_values(cells: pa.Array, json_cells: bool) -> pa.Array:
+    """Return where a cell is true or false, a list or an object: nothing that an id could be."""
+    if json_cells:
+        return pc.match_substring_regex(cells, r"^[\[{tf]")
+    odd = pa.types.is_nested(cells.type) or pa.types.is_boolean(cells.type)
+    return cells.is_valid() if odd else pa.repeat(pa.scalar(False), len(cells))
 
 
 def item_ids(text: pa.Array, alphanumeric: bool) -> pa.Array:
@@ -255,7 +272,15 @@ def _json_text(value: Any) -> str:
         return "true" if value else "false"
     if hasattr(value, "isoformat"):
         return str(value.isoformat())
-    return orjson.dumps(value, default=str).decode()
+    return compact_json(value)
+
+
+def compact_json(value: Any) -> str:
+    """Return any value as JSON without blanks; what JSON has no type for becomes text."""
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:  # whole numbers of more than 64 bits
+        return msgspec.json.encode(value, enc_hook=str).decode()
 
 
 def _finite(value: str) -> float | None:
