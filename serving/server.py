@@ -24,6 +24,7 @@ from granian.log import LogLevels
 from personalization_pipelines.errors import ConfigurationError
 from personalization_pipelines.events.log import repair
 from personalization_pipelines.home import Home
+from serving.client_address import TRUSTED_PROXIES, trusted_proxies
 from serving.follower_process import FollowerProcess
 from serving.lifetime import end_with
 
@@ -103,6 +104,7 @@ def _connections() -> int:
 
 def _require(home: Home, host: str, port: int) -> None:
     """Raise ConfigurationError with a sentence where the server could not start."""
+    trusted_proxies(os.environ.get(TRUSTED_PROXIES, ""))
     if len(home.key) and not home.log.is_dir():
         raise ConfigurationError(f"{home.log}: no event log; run `personalization init` once")
     try:
