@@ -18,11 +18,8 @@ from werkzeug.exceptions import (
     UnsupportedMediaType,
 )
 
-from serving.bodies import Bodies
-
 MAX_URL_BYTES = 8192
 FORM = "application/x-www-form-urlencoded"
-_BODIES = Bodies()
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _PLAIN = re.compile(r"[A-Za-z0-9_.,~:/=&-]*")  # says what it means: nothing encoded, nothing forbidden
 _DIGITS = re.compile(r"[0-9]{1,18}")
@@ -47,7 +44,7 @@ def parse_parameters(environ: dict[str, Any], max_body: int) -> dict[str, list[s
     """Return the parameters of query and form body: lower-case name to its values, in order.
 
     Empty and doubled `&` and empty values count as not given. 400 malformed, 415 body that is no form,
-    411, 413 and 503 as `read_body` says.
+    411 and 413 as `read_body` says.
     """
     parameters: dict[str, list[str]] = {}
     if query := environ.get("QUERY_STRING"):
@@ -63,7 +60,7 @@ def read_body(environ: dict[str, Any], limit: int) -> bytes:
     """Return the request's body of at most `limit` bytes.
 
     413 beyond the limit; 411 without a length, for then a body that broke off would look like a whole one;
-    400 if it did break off; 503 while slow bodies have all places.
+    400 if it did break off. Slow ones are the server's (serving/front.py).
     """
     declared = environ.get("CONTENT_LENGTH") or "0"
     if "HTTP_TRANSFER_ENCODING" in environ:
@@ -75,7 +72,7 @@ def read_body(environ: dict[str, Any], limit: int) -> bytes:
         raise RequestEntityTooLarge(f"body of {length} bytes: expected at most {limit}.")
     if not length:
         return b""
-    body = _BODIES.receive(environ["wsgi.input"], length)
+    body: bytes = environ["wsgi.input"].read(length)
     if len(body) < length:
         raise BadRequest(f"body of {len(body)} bytes: expected {length}, as Content-Length says.")
     return body
