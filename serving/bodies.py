@@ -69,7 +69,10 @@ class Body:
     async def _reach(self, goal: int, coming: AsyncIterator[bytes]) -> bool:
         """Receive until there are `goal` bytes; False if the body ended before."""
         while self.size < goal:
-            piece = await anext(coming, b"")
+            try:
+                piece = await anext(coming)  # without a default: granian's can not be stopped through anext's wrapper
+            except StopAsyncIteration:
+                return False
             if not piece:
                 return False
             self._hold(len(piece))

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from io import BytesIO
 from typing import Any, NamedTuple, Protocol
 
-from granian.rsgi import ProtocolClosed
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]
 from werkzeug.exceptions import HTTPException
 
 from serving.bodies import Bodies
