@@ -15,7 +15,9 @@ import queue
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
+from functools import lru_cache
 from io import BytesIO
 from typing import Any, NamedTuple, Protocol
 
@@ -91,6 +93,8 @@ class Front:
         self._answered = answered
         self._bodies = bodies or Bodies()
         self._tasks: queue.SimpleQueue[_Task] = queue.SimpleQueue()
+        self._ended: deque[tuple[asyncio.Future[bool], bool]] = deque()
+        self._woken = False
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start the threads; the server calls this once, before the first request."""
@@ -119,7 +123,8 @@ class Front:
 
     async def _call(self, environ: dict[str, Any], exchange: Exchange, body: bytes | None) -> bool:
         """Have a thread answer; False if the application wants a body that was not given (None)."""
-        given = {**environ, "wsgi.input": _NotYet() if body is None else BytesIO(body)}
+        given = environ if body is not None else environ.copy()  # Flask leaves its own things in it
+        given["wsgi.input"] = _NotYet() if body is None else BytesIO(body)
         done = asyncio.get_running_loop().create_future()
         self._tasks.put(_Task(given, exchange, done))
         answered: bool = await done
@@ -137,10 +142,21 @@ class Front:
                 pass
             except Exception as error:  # noqa: BLE001 - the thread must go on
                 log_unexpected(error)
-            try:
-                loop.call_soon_threadsafe(_finish, task.done, answered)
-            except RuntimeError:  # the loop is closed: the worker ends
-                return
+            self._ended.append((task.done, answered))
+            if not self._woken:  # else the loop has not come yet to what it was woken for, and will see this one too
+                self._woken = True
+                try:
+                    loop.call_soon_threadsafe(self._finish)
+                except RuntimeError:  # the loop is closed: the worker ends
+                    return
+
+    def _finish(self) -> None:
+        """Let the requests that threads are through with go on, in the loop."""
+        self._woken = False  # before looking: who ends from now on wakes the loop again
+        while self._ended:
+            done, answered = self._ended.popleft()
+            if not done.done():  # it is if the server gave the request up meanwhile
+                done.set_result(answered)
 
 
 def respond(app: WsgiApplication, environ: dict[str, Any]) -> Response:
@@ -178,31 +194,44 @@ def environ_of(scope: Scope) -> dict[str, Any]:
     path = scope.path
     if not path.isascii():
         path = path.encode().replace("\ufffd".encode(), b"\xff").decode("latin-1")
-    server, _, port = scope.server.rpartition(":")
-    environ = {
+    server, port = _host_and_port(scope.server)
+    environ = _SAME | {
         "REQUEST_METHOD": scope.method,
-        "SCRIPT_NAME": "",
         "PATH_INFO": path,
         "QUERY_STRING": scope.query_string,
         "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
-        "SERVER_NAME": server.strip("[]"),
+        "SERVER_NAME": server,
         "SERVER_PORT": port,
         "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
         "wsgi.url_scheme": scope.scheme,
-        "wsgi.version": (1, 0),
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-        "wsgi.input_terminated": True,
     }
     for name, value in scope.headers.items():
-        key = _KEYS.get(name) or "HTTP_" + name.upper().replace("-", "_")
+        key = _key_of_header(name)
         environ[key] = f"{environ[key]},{value}" if key in environ else value
     return environ
 
 
-_KEYS = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
+_SAME: dict[str, Any] = {
+    "SCRIPT_NAME": "",
+    "wsgi.version": (1, 0),
+    "wsgi.errors": sys.stderr,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": True,
+    "wsgi.run_once": False,
+    "wsgi.input_terminated": True,
+}
+
+
+@lru_cache(maxsize=16)
+def _host_and_port(address: str) -> tuple[str, str]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), port
+
+
+@lru_cache(maxsize=256)
+def _key_of_header(name: str) -> str:
+    key = name.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
 def _length(environ: dict[str, Any]) -> int:
@@ -211,8 +240,3 @@ def _length(environ: dict[str, Any]) -> int:
     if environ["REQUEST_METHOD"] not in _WITH_BODY or "HTTP_TRANSFER_ENCODING" in environ:
         return 0
     return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 19 else 0
-
-
-def _finish(done: asyncio.Future[bool], answered: bool) -> None:
-    if not done.done():  # it is if the server gave the request up meanwhile
-        done.set_result(answered)
