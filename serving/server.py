@@ -14,7 +14,7 @@ import os
 import resource
 import socket
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
@@ -25,10 +25,9 @@ from personalization_pipelines.events.log.event_log import repair
 from personalization_pipelines.foundation.errors import ConfigurationError
 from personalization_pipelines.foundation.home import Home
 from serving.follower_process import FollowerProcess
+from serving.http.client_address import TRUSTED_PROXIES, trusted_proxies
+from serving.http.front import Front
 from serving.lifetime import end_with
-
-if TYPE_CHECKING:
-    from flask import Flask
 
 THREADS = 8
 STOP_SECONDS = 3
@@ -56,9 +55,8 @@ def serve(home: Home, *, host: str = "127.0.0.1", port: int = 8080, workers: int
         "serving",
         address=host,
         port=port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         workers=workers,
-        blocking_threads=THREADS,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=MAX_HEADER_BYTES),
         websockets=False,
@@ -78,7 +76,7 @@ def serve(home: Home, *, host: str = "127.0.0.1", port: int = 8080, workers: int
         follower.stop()
 
 
-def load_app(home: Home, shop: str | None, parent: int) -> Flask:
+def load_app(home: Home, shop: str | None, parent: int) -> Any:
     """Make the application inside a worker process, which ends with the process `parent`."""
     end_with(parent)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nothing here multiplies matrices
@@ -88,7 +86,7 @@ def load_app(home: Home, shop: str | None, parent: int) -> Flask:
     services: Any = app.extensions["personalization"]
     multiprocessing.util.Finalize(None, services.log.close, exitpriority=10)
     gc.freeze()  # what was imported stays: the collector need not look at it again
-    return app
+    return Front(app.wsgi_app, THREADS, services.metrics.answered)
 
 
 def _connections() -> int:
@@ -103,6 +101,7 @@ def _connections() -> int:
 
 def _require(home: Home, host: str, port: int) -> None:
     """Raise ConfigurationError with a sentence where the server could not start."""
+    trusted_proxies(os.environ.get(TRUSTED_PROXIES, ""))
     if len(home.key) and not home.log.is_dir():
         raise ConfigurationError(f"{home.log}: no event log; run `personalization init` once")
     try:

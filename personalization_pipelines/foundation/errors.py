@@ -10,6 +10,7 @@ PersonalizationError
 │   └── NotBuiltYet           a part of the product that does not exist yet was used
 └── TransientError            the same call may succeed later
     ├── LogUnavailable        the event log cannot be written (disk full, I/O error)
+    │   └── LogUncertain      … and a part may be stored: send it again with the same event ids
     ├── LiveStoreUnavailable  the live store does not answer in time
     ├── ExportUnavailable     a notified export can not be fetched now: its host is away, slow or failing
     ├── StoreUnavailable      an object store does not answer, or an object is being written
@@ -62,7 +63,19 @@ class NotBuiltYet(PermanentError):
 
 
 class LogUnavailable(TransientError):
-    """The event log cannot be written; events are refused, not acknowledged, until a restart."""
+    """The event log cannot be written; events are refused, not acknowledged, and nothing of this call was stored.
+
+    `reason` is for everybody to read (it names no path), `since` the time in seconds at which the log failed.
+    """
+
+    def __init__(self, sentence: str, *, reason: str = "", since: float = 0.0) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.since = since
+
+
+class LogUncertain(LogUnavailable):
+    """The event log failed in the middle of this call: what it should have stored may be stored, or a part of it."""
 
 
 class LiveStoreUnavailable(TransientError):

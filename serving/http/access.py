@@ -1,8 +1,10 @@
 """Who may ask: Basic authentication with customer id and licence key, where a website demands it.
 
 An unknown customer and a wrong key get the same answer after the same work, so that neither tells which
-customers exist. After ten wrong keys in a minute from one address for one customer, no further key is even
-looked at for the rest of that minute (429).
+customers exist. After ten wrong keys in a minute from one address for one customer, further wrong ones are answered
+429 instead of 401. The right key is let in always, for the owner may share an address with whoever guesses; so this
+slows who heeds it and marks who does not, while what can not be guessed is a long key.
+docs/decisions/wrong-keys.md says why this is no library's.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import TooManyRequests, Unauthorized
 
 from personalization_pipelines.website import Website
+from serving.http.client_address import client_address
 
 MAX_FAILURES = 10
 PERIOD = 60.0
@@ -41,28 +44,27 @@ class Access:
         `website` is None for an unknown customer: the comparison is made all the same.
         """
         header = environ.get("HTTP_AUTHORIZATION", "")
-        who = customer[:64], str(environ.get("REMOTE_ADDR", ""))
         if not header:
             raise _unauthorized()
-        if self._too_many(who):
-            raise TooManyRequests("Too many wrong licence keys: try again in a minute.", retry_after=int(PERIOD))
         key = website.license_key.get_secret_value() if website is not None else ""
         same = hmac.compare_digest(_digest(_credentials(header)), _digest(f"{customer}:{key}".encode()))
-        if not (same and website is not None):
-            self._remember(who)
-            raise _unauthorized()
+        if same and website is not None:
+            return
+        if self._too_many((customer[:64], client_address(environ))):
+            raise TooManyRequests("Too many wrong licence keys: try again in a minute.", retry_after=int(PERIOD))
+        raise _unauthorized()
 
     def _too_many(self, who: tuple[str, str]) -> bool:
+        """Tell whether `who` had ten wrong keys within a minute before this one; if not, remember this one."""
         with self._lock:
-            times = self._failures.get(who)
-            return times is not None and len(times) == MAX_FAILURES and times[0] > self._clock() - PERIOD
-
-    def _remember(self, who: tuple[str, str]) -> None:
-        with self._lock:
-            self._failures.setdefault(who, deque(maxlen=MAX_FAILURES)).append(self._clock())
+            now, times = self._clock(), self._failures.setdefault(who, deque(maxlen=MAX_FAILURES))
+            if len(times) == MAX_FAILURES and times[0] > now - PERIOD:
+                return True
+            times.append(now)
             self._failures.move_to_end(who)
             if len(self._failures) > MAX_REMEMBERED:
                 self._failures.popitem(last=False)
+            return False
 
 
 def _credentials(header: str) -> bytes:

@@ -1,60 +1,81 @@
-"""Receives request bodies; slow ones may not take the threads that requests without a body need.
+"""Receives request bodies in the worker's event loop: a slow one takes memory and a descriptor, and no thread.
 
-The server (granian) reads a body while it is asked for, in the thread that answers, for as long as its sender
-likes: it has no time limit for bodies, and a request may not be answered while another thread reads its body
-(that blocks the whole worker). So there are places for half of the threads. Whoever finds none waits only if a
-body came just now, for most are received in less than a millisecond, and is else told to come again (503).
-Who must take bodies from senders that mean harm puts a proxy in front that buffers them, as nginx does.
+A body must keep coming: each `GRACE_SECONDS` at least `GRACE_BYTES` of it (1 KiB a second), or its rest; else its
+sender is told so (408) and the connection is closed. What all bodies of a worker hold at a time is bounded (503).
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
-from typing import Protocol
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 
-from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.exceptions import RequestTimeout, ServiceUnavailable
 
-AT_ONCE = 4
-"""Half of the server's threads."""
-PLACE_SECONDS = 0.05
-"""How long a body waits for a place, and how old one may be that is worth waiting for."""
-
-
-class Readable(Protocol):
-    """What a WSGI server gives as `wsgi.input`."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return as many bytes, or fewer if the body ends before."""
+GRACE_SECONDS = 5.0
+GRACE_BYTES = 5 * 1024
+MAX_HELD_BYTES = 64 << 20
 
 
 class Bodies:
-    """Receives the bodies of one worker; `clock` gives seconds."""
+    """The bodies that one worker is receiving or working on; for its event loop alone."""
 
-    def __init__(self, at_once: int = AT_ONCE, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._places = threading.BoundedSemaphore(at_once)
-        self._youngest = clock()
+    def __init__(self, *, grace: float = GRACE_SECONDS, max_held: int = MAX_HELD_BYTES) -> None:
+        self._grace = grace
+        self._max_held = max_held
+        self._held = 0
 
-    def receive(self, stream: Readable, length: int) -> bytes:
+    @contextmanager
+    def room(self) -> Iterator[Body]:
+        """Yield a body to receive; its memory counts until the end."""
+        body = Body(self._grace, self._hold)
+        try:
+            yield body
+        finally:
+            self._held -= body.size
+
+    def _hold(self, size: int) -> None:
+        if self._held + size > self._max_held:
+            raise ServiceUnavailable("the server holds as many bodies as it can: send again later.", retry_after=1)
+        self._held += size
+
+
+class Body:
+    """What came of one body; `hold` is told each piece's size, and may refuse it."""
+
+    def __init__(self, grace: float, hold: Callable[[int], None]) -> None:
+        self.size = 0
+        self._grace = grace
+        self._hold = hold
+        self._pieces: list[bytes] = []
+
+    async def receive(self, pieces: AsyncIterable[bytes], length: int) -> bytes:
         """Return a body of `length` bytes, or what came of it before its sender broke off.
 
-        Raises ServiceUnavailable (503) while slow bodies have all places.
+        Raises RequestTimeout (408) where it comes too slowly, ServiceUnavailable (503) where all bodies together
+        are too large.
         """
-        if not self._places.acquire(blocking=False) and not (self._is_moving() and self._waited()):
-            raise ServiceUnavailable(
-                "the server is receiving as many bodies as it can: send again later.", retry_after=1
-            )
-        self._youngest = self._clock()
+        coming, more = aiter(pieces), True
         try:
-            return stream.read(length)
-        finally:
-            self._places.release()
+            while more and self.size < length:
+                async with asyncio.timeout(self._grace):
+                    more = await self._reach(min(length, self.size + GRACE_BYTES), coming)
+        except TimeoutError:
+            raise RequestTimeout(
+                f"body of {length} bytes: {self.size} came, and not {GRACE_BYTES} more in {self._grace:g} seconds."
+            ) from None
+        return b"".join(self._pieces)
 
-    def _is_moving(self) -> bool:
-        """Tell whether any body got its place just now, so that some place may be free soon."""
-        return self._clock() - self._youngest < PLACE_SECONDS
-
-    def _waited(self) -> bool:
-        return self._places.acquire(timeout=PLACE_SECONDS)
+    async def _reach(self, goal: int, coming: AsyncIterator[bytes]) -> bool:
+        """Receive until there are `goal` bytes; False if the body ended before."""
+        while self.size < goal:
+            try:
+                piece = await anext(coming)  # without a default: granian's can not be stopped through anext's wrapper
+            except StopAsyncIteration:
+                return False
+            if not piece:
+                return False
+            self._hold(len(piece))
+            self.size += len(piece)
+            self._pieces.append(piece)
+        return True

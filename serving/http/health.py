@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import UTC, datetime
 
 import orjson
 from flask import Blueprint, Response
@@ -38,9 +39,10 @@ def blueprint(services: Services) -> Blueprint:
 def readiness(services: Services) -> dict[str, object]:
     """Return the state of the event log and of every website, and whether they are enough to be ready.
 
-    What exactly is wrong is in the log: this answer is open to everybody.
+    What exactly is wrong is in the log: this answer is open to everybody, and its reasons name no path.
     """
-    writable = os.access(services.home.log, os.W_OK) and services.log.failure is None
+    failure = services.log.failure
+    writable = os.access(services.home.log, os.W_OK) and failure is None
     websites: dict[str, dict[str, str | None]] = {
         name: {"publication": None, "state": "configuration refused"} for name in services.websites.problems
     }
@@ -50,17 +52,30 @@ def readiness(services: Services) -> dict[str, object]:
         websites[one.website.name] = {"publication": publication, "state": state if publication else "not published"}
     ready = writable and any(state["publication"] for state in websites.values())
     log = "ok" if writable else "cannot be written"
-    return {"status": "ready" if ready else "not ready", "event_log": log, "websites": websites}
+    answer: dict[str, object] = {"status": "ready" if ready else "not ready", "event_log": log, "websites": websites}
+    if failure is not None:
+        answer["event_log_failure"] = {"reason": failure.reason, "since": _time(failure.since)}
+    return answer
 
 
 def _gauges(services: Services) -> list[tuple[str, str, dict[str, str], float]]:
-    gauges = []
+    failure = services.log.failure
+    text = "Whether this worker's event log accepts events."
+    gauges = [("personalization_event_log_writable", text, dict[str, str](), float(failure is None))]
+    if failure is not None:
+        text = "Time at which this worker's event log failed, in seconds since 1970."
+        reason = {"reason": failure.reason}
+        gauges.append(("personalization_event_log_failed_at_seconds", text, reason, round(failure.since, 1)))
     for one in services.websites.all():
         if one.publication is not None:
             age = round(time.time() - one.publication.as_of / 1e6, 1)
             text = "Seconds since the logical time of the publication that is served."
             gauges.append(("personalization_publication_age_seconds", text, {"website": one.website.name}, age))
     return gauges
+
+
+def _time(seconds: float) -> str | None:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else None
 
 
 def _json(value: object, status: int) -> Response:

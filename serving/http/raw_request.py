@@ -18,12 +18,10 @@ from werkzeug.exceptions import (
     UnsupportedMediaType,
 )
 
-from serving.http.bodies import Bodies
 from serving.http.content_encoding import check_encoding, plain
 
 MAX_URL_BYTES = 8192
 FORM = "application/x-www-form-urlencoded"
-_BODIES = Bodies()
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _PLAIN = re.compile(r"[A-Za-z0-9_.,~:/=&-]*")  # says what it means: nothing encoded, nothing forbidden
 _DIGITS = re.compile(r"[0-9]{1,18}")
@@ -48,7 +46,7 @@ def parse_parameters(environ: dict[str, Any], max_body: int) -> dict[str, list[s
     """Return the parameters of query and form body: lower-case name to its values, in order.
 
     Empty and doubled `&` and empty values count as not given. 400 malformed, 415 body that is no form,
-    411, 413, 415 and 503 as `read_body` says.
+    411, 413 and 415 as `read_body` says.
     """
     parameters: dict[str, list[str]] = {}
     if query := environ.get("QUERY_STRING"):
@@ -64,8 +62,8 @@ def read_body(environ: dict[str, Any], limit: int) -> bytes:
     """Return the request's body of at most `limit` bytes, unpacked and without a byte order mark.
 
     413 beyond the limit, packed or unpacked; 411 without a length, for then a body that broke off would look like a
-    whole one; 400 if it did break off or can not be unpacked; 415 in an encoding other than gzip; 503 while slow
-    bodies have all places.
+    whole one; 400 if it did break off or can not be unpacked; 415 in an encoding other than gzip. Slow ones are the
+    server's (serving/http/front.py).
     """
     declared = environ.get("CONTENT_LENGTH") or "0"
     if "HTTP_TRANSFER_ENCODING" in environ:
@@ -79,7 +77,7 @@ def read_body(environ: dict[str, Any], limit: int) -> bytes:
         return b""
     encoding = environ.get("HTTP_CONTENT_ENCODING", "")
     check_encoding(encoding)
-    body = _BODIES.receive(environ["wsgi.input"], length)
+    body: bytes = environ["wsgi.input"].read(length)
     if len(body) < length:
         raise BadRequest(f"body of {len(body)} bytes: expected {length}, as Content-Length says.")
     return plain(body, encoding, limit)

@@ -105,7 +105,10 @@ TRACKED: dict[str, dict[str, Value]] = {
     "post": {"204": _STORED, **problems(400, 401, 404, 414, 503, *_BODY_REFUSED)},
 }
 BATCHED: dict[str, Value] = {"204": _STORED, **problems(400, 401, 404, 414, 501, 503, *_BODY_REFUSED)}
-_READINESS = _object({"status": {"enum": ["ready", "not ready"]}, "event_log": _TEXT, "websites": {"type": "object"}})
+_READINESS = _object(
+    {"status": {"enum": ["ready", "not ready"]}, "event_log": _TEXT, "websites": {"type": "object"}},
+    event_log_failure=_object({"reason": _TEXT, "since": {"type": ["string", "null"], "format": "date-time"}}),
+)
 _NOT_READY = {"503": {"description": "Not yet.", "content": {"application/json": {"schema": _READINESS}}}}
 _SCRIPT_UNCHANGED = {"304": {"description": "The sender's copy still holds."}}
 PAGES: dict[str, dict[str, Value]] = {

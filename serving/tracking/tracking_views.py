@@ -31,7 +31,7 @@ from personalization_pipelines.events.judging.judge import EVENT_WORDS, Call, Re
 from personalization_pipelines.events.judging.robots import is_robot, mark_robots
 from personalization_pipelines.events.judging.rules import BATCH
 from personalization_pipelines.events.log.event_log import EventLog
-from personalization_pipelines.foundation.errors import LogUnavailable
+from personalization_pipelines.foundation.errors import LogUnavailable, LogUncertain
 from personalization_pipelines.website import Website
 from serving.http.problems import CONTENT_TYPE, RETRY_AFTER, log_unexpected, problem_body
 from serving.http.raw_request import check_url_length, decode_path, parse_parameters, read_body
@@ -97,8 +97,8 @@ class Tracker:
         except HTTPException as error:
             answer = _problem(error.code or 400, "", error.description or "", *_retry(error.code))
         except LogUnavailable as error:
-            self._say_once(str(error))
-            answer = _problem(503, "", f"The event was not stored: {error}.", *_retry(503))
+            self._say_once(error)
+            answer = _problem(503, "", _not_acknowledged(error), *_retry(503))
         except Exception as error:  # noqa: BLE001 - the last line of defence: no call may get a traceback
             log_unexpected(error)
             answer = _problem(500, "", "The server made an error, which it has logged; the event was not stored.")
@@ -159,8 +159,10 @@ class Tracker:
         self._metrics.count("events_refused", website.name, str(refused.status))
         return _problem(refused.status, refused.title, refused.detail)
 
-    def _say_once(self, failure: str) -> None:
-        if failure != self._said:
+    def _say_once(self, error: LogUnavailable) -> None:
+        """Log why events are refused, once; what the disk did the event log has said itself."""
+        failure = str(error)
+        if failure != self._said and not error.since:
             _log.error("events are refused: %s", failure)
         self._said = failure
 
@@ -201,6 +203,12 @@ def _mount(state: BlueprintSetupState, tracker: Tracker) -> None:
 
 
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+
+def _not_acknowledged(error: LogUnavailable) -> str:
+    if isinstance(error, LogUncertain):
+        return f"The call may be stored, a batch in part: {error}. Repeat it with the same event ids."
+    return f"The event was not stored: {error}."
 
 
 def _now() -> int:

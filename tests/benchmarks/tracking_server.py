@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from granian import Granian
@@ -21,11 +22,13 @@ from granian.constants import Interfaces
 from personalization_pipelines.events.log.event_log import EventLog, SegmentLog, repair
 from personalization_pipelines.website import Website
 from serving.http import problems
+from serving.http.front import Front
 from serving.tracking.tracking_views import tracking_blueprint
 from tests.benchmarks.inserts import PostgresInserts, SqliteInserts
 from tests.conftest import make_website
 
 KEY = b"k" * 32
+THREADS = 32
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,12 @@ def noop_app() -> Flask:
     return app
 
 
-def load_target(target: str) -> Flask:
+def load_target(target: str) -> Any:
     """Make the application named `WHAT:PLACE` in the server's worker process."""
     what, _, place = target.partition(":")
     app = _MAKERS[what](place)
     gc.freeze()  # as the product's server does
-    return app
+    return Front(app.wsgi_app, THREADS, lambda endpoint, status, seconds: None)
 
 
 _MAKERS: dict[str, Callable[[str], Flask]] = {
@@ -86,13 +89,12 @@ _MAKERS: dict[str, Callable[[str], Flask]] = {
 
 
 def main(what: str, place: str, port: int) -> None:
-    """Serve until stopped: granian, WSGI, one worker, 32 threads."""
+    """Serve until stopped: granian and the product's front, one worker, 32 threads."""
     server = Granian(
         f"{what}:{place}",
         port=port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         workers=1,
-        blocking_threads=32,
         log_access=False,
         log_level="warning",  # type: ignore[arg-type]
     )

@@ -47,6 +47,18 @@ class CountingDisk(Disk):
         self._count()
         super().fdatasync(descriptor)
 
+    def truncate(self, descriptor: int, size: int) -> None:
+        self._count()
+        super().truncate(descriptor, size)
+
+    def open_mark(self, path: Path) -> int:
+        self._count()
+        return super().open_mark(path)
+
+    def write_mark(self, descriptor: int, mark: bytes) -> None:
+        self._count()
+        super().write_mark(descriptor, mark)
+
     def rename(self, old: Path, new: Path) -> None:
         self._count()
         super().rename(old, new)
@@ -57,7 +69,16 @@ class CountingDisk(Disk):
 
 
 class FailingDisk(CountingDisk):
-    """The n-th call fails with an I/O error; a write leaves a torn half behind. Later calls would succeed again."""
+    """The n-th call fails with an I/O error, and `also_next` calls after it; a write leaves a torn half behind."""
+
+    def __init__(self, strike_at: int, also_next: int = 0) -> None:
+        super().__init__(strike_at)
+        self._last = strike_at + also_next
+
+    def _count(self, descriptor: int = -1, data: bytes | memoryview = b"") -> None:
+        self.calls += 1
+        if self.strike_at <= self.calls <= self._last:
+            self.strike(descriptor, data)
 
     def strike(self, descriptor: int = -1, data: bytes | memoryview = b"") -> None:
         if data:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +23,8 @@ from personalization_pipelines.events.log.event_log import (
     segments,
 )
 from personalization_pipelines.events.log.segments import MAX_RECORD_BYTES, Damage, end_of, find_damage, frame
-from personalization_pipelines.foundation.errors import LogUnavailable
+from personalization_pipelines.events.log.tail import Tail
+from personalization_pipelines.foundation.errors import LogUnavailable, LogUncertain
 from tests.events.disks import FailingDisk, LosingDisk, PowerLoss
 
 SMALL = [b'{"event":"click","item":"%d"}' % number for number in range(5)]
@@ -126,6 +129,9 @@ def test_a_directory_that_does_not_exist_refuses_events(tmp_path: Path) -> None:
     with pytest.raises(LogUnavailable, match="No such file"):
         log.append(SMALL)
     assert log.failure is not None
+    assert (log.failure.reason, str(tmp_path) in log.failure.reason) == ("No such file or directory", False)
+    assert abs(log.failure.since - time.time()) < 60
+    log.close()
 
 
 def test_more_than_may_wait_is_refused_and_what_waited_is_stored(tmp_path: Path) -> None:
@@ -156,40 +162,177 @@ def test_more_than_may_wait_is_refused_and_what_waited_is_stored(tmp_path: Path)
     assert stored(tmp_path) == [SMALL[0], SMALL[1], SMALL[3]]
 
 
-def test_after_an_error_at_any_call_of_the_disk_all_acknowledged_is_stored_and_nothing_more_acknowledged(
-    tmp_path: Path,
-) -> None:
+def test_after_an_error_at_any_call_of_the_disk_acknowledged_is_what_is_stored_and_it_goes_on(tmp_path: Path) -> None:
     for strike_at in itertools.count(1):
         directory = tmp_path / str(strike_at)
         directory.mkdir()
         disk = FailingDisk(strike_at)
-        log = SegmentLog(directory, max_bytes=60, disk=disk)
-        acknowledged = acknowledged_until_failure(log)
-        struck, calls = disk.struck, disk.calls
-        assert (log.failure is not None) == struck
-        if struck:
-            assert acknowledged_until_failure(log) == []
+        log = SegmentLog(directory, max_bytes=60, disk=disk, probe_seconds=0.001)
+        before, uncertain = outcomes(log, 12)
+        if not disk.struck:
             log.close()
-            assert disk.calls == calls, "a failed log must not touch the disk again"
-        log.close()
-        repair(directory)
-        assert stored(directory)[: len(acknowledged)] == acknowledged
-        if not struck:
             break
-    assert strike_at > 30
+        wait_until_well(log)
+        after, none = outcomes(log, 12, 12)
+        log.close()
+        assert (len(after), none) == (12, [])
+        assert len(before) >= 10, "only what waited for the broken disk is refused"
+        assert set(before + after) <= set(stored(directory)) <= set(before + after + uncertain)
+        assert len(stored(directory)) == len(set(stored(directory)))
+        assert not [path for path in directory.iterdir() if path.suffix != ".segment"], "nothing is left behind"
+    assert strike_at > 40
 
 
-def test_everyone_who_waits_for_a_failing_sync_is_refused(tmp_path: Path) -> None:
+def outcomes(log: SegmentLog, appends: int, first: int = 0) -> tuple[list[bytes], list[bytes]]:
+    """Append one record after the other; return those that were acknowledged, and those that may be stored."""
+    done, uncertain = [], []
+    for number in range(first, first + appends):
+        record = b'{"number":%d}' % number
+        try:
+            log.append([record])
+            done.append(record)
+        except LogUncertain:
+            uncertain.append(record)
+        except LogUnavailable:
+            wait_until_well(log)
+    return done, uncertain
+
+
+def wait_until_well(log: SegmentLog) -> None:
+    deadline = time.monotonic() + 20
+    while log.failure:
+        assert time.monotonic() < deadline, log.failure
+        time.sleep(0.001)
+
+
+class FillingDisk(Disk):
+    """A disk that takes `room` more bytes, then half of a write and no more; cutting a file back frees nothing."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.cuts = True
+
+    def write(self, descriptor: int, data: bytes | memoryview) -> int:
+        if not self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        taken = super().write(descriptor, data[: self.room])
+        self.room -= taken
+        return taken
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        if not self.cuts:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().truncate(descriptor, size)
+
+
+BATCH = [b'{"batch":%d}' % number for number in range(300)]
+
+
+def test_a_batch_for_which_there_is_no_room_is_not_stored_at_all(tmp_path: Path) -> None:
+    for room in range(0, sum(len(frame(record)) for record in BATCH), 400):
+        directory = tmp_path / str(room)
+        directory.mkdir()
+        disk = FillingDisk(len(frame(SMALL[0])) + room)
+        log = SegmentLog(directory, disk=disk, probe_seconds=0.001)
+        log.append(SMALL[:1])
+        with pytest.raises(LogUnavailable, match="No space left") as refused:
+            log.append(BATCH)
+        assert not isinstance(refused.value, LogUncertain)
+        assert stored(directory) == SMALL[:1]
+        disk.room = 1 << 30
+        wait_until_well(log)
+        log.append(BATCH)
+        log.close()
+        assert stored(directory) == [SMALL[0], *BATCH], "once, though it was sent twice"
+
+
+def test_a_batch_that_can_not_be_cut_back_is_said_to_be_stored_in_part_and_not_read_while_that_is_open(
+    tmp_path: Path,
+) -> None:
+    disk = FillingDisk(len(frame(SMALL[0])) + 4000)
+    disk.cuts = False
+    log = SegmentLog(tmp_path, disk=disk, probe_seconds=0.001)
+    log.append(SMALL[:1])
+    with pytest.raises(LogUncertain, match="No space left"):
+        log.append(BATCH)
+    (span,) = Tail(tmp_path).unread({})
+    assert [payload for _, payload in span.records] == SMALL[:1]
+    assert 1 < len(stored(tmp_path)) < len(BATCH)
+    disk.room = 1 << 30
+    wait_until_well(log)
+    log.append(BATCH)
+    log.close()
+    assert [segment.sealed for segment in segments(tmp_path)] == [True, True]
+
+
+def test_readers_see_nothing_that_is_not_durable_yet(tmp_path: Path) -> None:
+    seen: list[list[bytes]] = []
+
+    class WatchedDisk(Disk):
+        def fdatasync(self, descriptor: int) -> None:
+            seen.append([record for span in Tail(tmp_path).unread({}) for _, record in span.records])
+            super().fdatasync(descriptor)
+
+    log = SegmentLog(tmp_path, max_bytes=80, disk=WatchedDisk())
+    for record in SMALL:
+        log.append([record])
+    assert seen == [SMALL[:number] for number in range(len(SMALL))]
+    assert [record for span in Tail(tmp_path).unread({}) for _, record in span.records] == SMALL
+    log.close()
+
+
+def test_a_failure_and_a_recovery_are_a_line_each(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    log = SegmentLog(tmp_path / "log", probe_seconds=0.001)
+    for _ in range(20):
+        with pytest.raises(LogUnavailable):
+            log.append(SMALL)
+    (tmp_path / "log").mkdir()
+    wait_until_well(log)
+    log.append(SMALL)
+    log.close()
+    assert stored(tmp_path / "log") == SMALL
+    assert [record.getMessage()[:24] for record in caplog.records] == [
+        "events are refused: the ",
+        "events are accepted agai",
+    ]
+
+
+def test_a_log_that_is_closed_while_its_disk_is_broken_stays_closed(tmp_path: Path) -> None:
+    log = SegmentLog(tmp_path / "log", probe_seconds=0.001)
+    with pytest.raises(LogUnavailable):
+        log.append(SMALL)
+    log.close()
+    (tmp_path / "log").mkdir()
+    time.sleep(0.05)
+    with pytest.raises(LogUnavailable):
+        log.append(SMALL)
+
+
+def test_marks_and_probes_of_the_dead_are_removed_and_those_of_the_living_stay(tmp_path: Path) -> None:
+    log = SegmentLog(tmp_path)
+    log.append(SMALL)
+    (mark,) = tmp_path.glob("*.durable")
+    (tmp_path / "0123456789abcdef.durable").write_bytes(bytes(8))
+    (tmp_path / "1-1.probe").write_bytes(b"")
+    assert repair(tmp_path) == []
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".durable", ".open"]
+    assert mark.exists()
+    log.close()
+    assert [path.suffix for path in tmp_path.iterdir()] == [".segment"]
+
+
+def test_everyone_who_waits_for_a_failing_disk_is_refused(tmp_path: Path) -> None:
     for strike_at in range(1, 12):
         directory = tmp_path / str(strike_at)
         directory.mkdir()
-        log = SegmentLog(directory, max_bytes=200, disk=FailingDisk(strike_at))
+        log = SegmentLog(directory, max_bytes=200, disk=FailingDisk(strike_at), probe_seconds=1000)
         with ThreadPoolExecutor(8) as pool:
             results = list(pool.map(lambda _, log=log: acknowledged_until_failure(log, 5), range(8)))
+        failure = log.failure
         log.close()
         repair(directory)
         assert sum(map(len, results)) <= len(stored(directory))
-        assert log.failure is not None
+        assert failure is not None
 
 
 @pytest.mark.parametrize("seed", range(3))

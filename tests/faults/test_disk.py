@@ -6,12 +6,16 @@ and says so.
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import random
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
 
@@ -27,12 +31,13 @@ from personalization_pipelines.events.log.event_log import (
     segments,
 )
 from personalization_pipelines.events.log.segments import HEADER
-from tests.faults.server import Clients, Count, Server, count, make_home, wait_for
+from tests.faults.server import Clients, Count, Server, count, ingest_all, make_home, wait_for
 
 pytestmark = pytest.mark.fault
 
 TMPFS_BYTES = 2 << 20
 FLIPS = 3_000
+BATCH = 300
 
 
 @pytest.fixture
@@ -49,14 +54,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(mount)], check=True)
 
 
-def refused_for_good(clients: Clients) -> None:
-    """Wait for the first refusal, then check that nothing is acknowledged any more."""
+def refused_and_accepted_again(clients: Clients, mend: Callable[[], object]) -> None:
+    """Wait for the first refusal, mend what is broken, and wait until events are acknowledged again."""
     wait_for(lambda: len(clients.refused) > 0, 60)
-    time.sleep(0.2)  # answers that were on their way
-    before = len(clients.acknowledged), len(clients.refused)
     time.sleep(1)
-    assert len(clients.acknowledged) == before[0], "acknowledged after the disk had failed"
-    assert len(clients.refused) > before[1]
+    mend()
+    before = len(clients.acknowledged)
+    wait_for(lambda: len(clients.acknowledged) > before + 100, 30)
 
 
 def assert_kept(found: Count) -> None:
@@ -64,30 +68,61 @@ def assert_kept(found: Count) -> None:
     assert found.acknowledged > 0
 
 
-def test_a_full_disk_refuses_events_loses_none_and_accepts_again_after_a_restart(
+def test_a_full_disk_refuses_events_loses_none_and_accepts_again_once_there_is_room(
     tmp_path: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = Server(make_home(small_disk / "home"), database=f"sqlite:///{tmp_path / 'live.db'}")
     filler = small_disk / "filler"
     filler.write_bytes(bytes(TMPFS_BYTES - 300_000))
-    with Clients(server.port) as clients:
+    with Clients(server.port, pause=0.005) as clients:
         server.start()
-        refused_for_good(clients)
-        server.kill()
-        full = count(server.home, clients, lake=False)
-        filler.unlink()
-        server.start()
-        wait_for(lambda: len(clients.acknowledged) > full.acknowledged + 100, 30)
+        refused_and_accepted_again(clients, filler.unlink)
         server.kill()
     found = count(server.home, clients)
     with capsys.disabled():
-        print(f"\ndisk full: {full}; after the restart: {found}")
-    assert_kept(full)
+        print(f"\ndisk full, and room again: {found}")
     assert_kept(found)
+    assert found.stored_though_refused == 0, "what was written before the disk was full is cut off"
+    log = server.log.read_text()
+    assert log.count("events are refused: ") == log.count("events are accepted again") >= 1
+
+
+def test_batches_for_which_there_is_no_room_are_stored_whole_or_not_at_all(
+    tmp_path: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = Server(make_home(small_disk / "home"), database=f"sqlite:///{tmp_path / 'live.db'}", workers=2)
+    filler = small_disk / "filler"
+    server.start()
+    filler.write_bytes(bytes(TMPFS_BYTES - 400_000))
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda number: batch(server.port, number), range(40)))
+    refused = {number for number, (status, _) in enumerate(answers) if status != 204}
+    assert {status for status, _ in answers} == {204, 503}
+    assert all("was not stored" in answers[number][1] for number in refused)
+    filler.unlink()
+    wait_for(lambda: batch(server.port, 40)[0] == 204, 30)
+    server.terminate()
+    stored = Counter(item // BATCH for item in ingest_all(server.home).elements())
+    with capsys.disabled():
+        print(f"\n{len(refused)} of 40 batches refused; stored events of each batch: {sorted(set(stored.values()))}")
+    assert stored == Counter({number: BATCH for number in range(41) if number not in refused})
+
+
+def batch(port: int, number: int) -> tuple[int, str]:
+    """Send one batch of clicks; return status and text of the answer."""
+    items = range(number * BATCH, (number + 1) * BATCH)
+    events = [{"event": "click", "user": f"u{item}", "item_type": 1, "item": item} for item in items]
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("POST", "/api/00001/events", json.dumps(events), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
 
 
 @pytest.mark.parametrize("when", [1, 7, 40])
-def test_after_the_first_failed_sync_nothing_is_acknowledged(
+def test_after_a_failed_sync_no_record_of_its_segment_is_acknowledged_and_a_new_one_begins(
     tmp_path: Path, when: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if not shutil.which("strace"):
@@ -102,7 +137,7 @@ def test_after_the_first_failed_sync_nothing_is_acknowledged(
             stderr=subprocess.PIPE,
         )
         try:
-            refused_for_good(clients)
+            refused_and_accepted_again(clients, lambda: None)
         finally:
             tracer.terminate()
             _, complaint = tracer.communicate()

@@ -6,9 +6,11 @@ from base64 import b64encode
 from collections.abc import Iterator
 
 import pytest
+from werkzeug.exceptions import HTTPException, TooManyRequests, Unauthorized
 
 from personalization_pipelines.foundation.home import Home
-from serving.http.access import MAX_FAILURES, Access
+from serving.http.access import MAX_FAILURES, MAX_REMEMBERED, Access
+from serving.http.client_address import TRUSTED_PROXIES
 from tests.serving.shopfront import Installation, website
 
 KEY = "1111-2222-3333-4444-5555"
@@ -56,28 +58,51 @@ def test_an_unknown_customer_and_a_wrong_key_get_the_same_answer(shop: Installat
         assert dict(known.headers) == dict(unknown.headers)
 
 
-def test_ten_wrong_keys_a_minute_are_looked_at_and_no_more(shop: Installation) -> None:
-    wrong = [shop.get("ann/popular", Authorization=basic(f"00001:{n}")).status_code for n in range(30)]
-    assert wrong == [401] * MAX_FAILURES + [429] * 20
-    right = shop.get("ann/popular", Authorization=basic(f"00001:{KEY}"))
-    assert right.status_code == 429
-    assert right.headers["Retry-After"] == "60"
+def test_the_eleventh_wrong_key_in_a_minute_is_429_and_the_right_one_is_always_let_in(shop: Installation) -> None:
+    wrong = [shop.get("ann/popular", Authorization=basic(f"00001:{n}")) for n in range(60)]
+    assert [answer.status_code for answer in wrong] == [401] * MAX_FAILURES + [429] * 50
+    assert {answer.headers.get("Retry-After") for answer in wrong[MAX_FAILURES:]} == {"60"}
+    assert shop.get("ann/popular", Authorization=basic(f"00001:{KEY}")).status_code == 200
+    assert shop.get("ann/popular", Authorization=basic("00001:x")).status_code == 429, "which forgives nothing"
 
 
-def test_after_a_minute_one_may_try_again() -> None:
-    from werkzeug.exceptions import TooManyRequests, Unauthorized
+def attempt(access: Access, key: str, **environ: str) -> type[HTTPException] | None:
+    """Return how a try ended: let in (None) or refused."""
+    sent = {"HTTP_AUTHORIZATION": basic(f"00001:{key}"), "REMOTE_ADDR": "192.0.2.1", **environ}
+    try:
+        access.demand("00001", website(), sent)
+    except HTTPException as refused:
+        return type(refused)
+    return None
 
+
+def test_after_a_minute_a_wrong_key_is_just_wrong_again() -> None:
     now = [0.0]
     access = Access(clock=lambda: now[0])
-    attempt = {"HTTP_AUTHORIZATION": basic("00001:x"), "REMOTE_ADDR": "192.0.2.1"}
-    for _ in range(MAX_FAILURES):
-        with pytest.raises(Unauthorized):
-            access.demand("00001", website(), attempt)
-    with pytest.raises(TooManyRequests):
-        access.demand("00001", website(), attempt)
+    assert [attempt(access, "x") for _ in range(MAX_FAILURES)] == [Unauthorized] * MAX_FAILURES
+    now[0] = 59.0
+    assert attempt(access, "x") is TooManyRequests
+    assert attempt(access, "x", REMOTE_ADDR="192.0.2.2") is Unauthorized
     now[0] = 61.0
-    access.demand("00001", website(), {**attempt, "HTTP_AUTHORIZATION": basic(f"00001:{KEY}")})
-    access.demand("00001", website(), {"HTTP_AUTHORIZATION": basic(f"00001:{KEY}"), "REMOTE_ADDR": "192.0.2.2"})
+    assert attempt(access, "x") is Unauthorized
+    assert attempt(access, KEY) is None
+
+
+def test_behind_a_trusted_proxy_each_client_has_its_own_ten(monkeypatch: pytest.MonkeyPatch) -> None:
+    for trusted, expected in (("", TooManyRequests), ("192.0.2.0/24", Unauthorized)):
+        monkeypatch.setenv(TRUSTED_PROXIES, trusted)
+        access = Access()
+        for _ in range(MAX_FAILURES):
+            attempt(access, "x", HTTP_X_FORWARDED_FOR="198.51.100.1")
+        assert attempt(access, "x", HTTP_X_FORWARDED_FOR="198.51.100.1") is TooManyRequests
+        assert attempt(access, "x", HTTP_X_FORWARDED_FOR="198.51.100.2") is expected
+
+
+def test_who_has_wrong_keys_from_many_addresses_fills_no_memory() -> None:
+    access = Access()
+    for number in range(MAX_REMEMBERED + 100):
+        attempt(access, "x", REMOTE_ADDR=f"2001:db8::{number:x}")
+    assert len(access._failures) == MAX_REMEMBERED
 
 
 def test_ten_wrong_keys_are_ten_wherever_they_are_tried(home: Home) -> None:

@@ -1,93 +1,74 @@
-"""Slow bodies: that they have only half of the threads, and who waits for a place and who does not."""
+"""Slow bodies: how slow they may be, what all of them may hold, and that no thread waits for one."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from io import BytesIO
+import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
-from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.exceptions import RequestTimeout, ServiceUnavailable
 
-from serving.http.bodies import AT_ONCE, PLACE_SECONDS, Bodies
-from serving.server import THREADS
-
-
-class Sender:
-    """A body that is read when the test lets it be."""
-
-    def __init__(self) -> None:
-        self.is_read, self._may_end = threading.Event(), threading.Event()
-
-    def read(self, size: int, /) -> bytes:
-        self.is_read.set()
-        assert self._may_end.wait(20)
-        return b"x" * size
-
-    def ends(self) -> None:
-        self._may_end.set()
+from serving.http.bodies import GRACE_BYTES, GRACE_SECONDS, Bodies
 
 
-class Receiving:
-    """Bodies of two places, a clock that stands still, and the requests that wait."""
-
-    def __init__(self, pool: ThreadPoolExecutor, stack: ExitStack) -> None:
-        self.now = 0.0
-        self.bodies = Bodies(2, lambda: self.now)
-        self._pool, self._stack = pool, stack
-
-    def begin(self) -> tuple[Sender, Future[bytes]]:
-        """Start a body and return once it is read."""
-        sender = Sender()
-        self._stack.callback(sender.ends)
-        waiting = self._pool.submit(self.bodies.receive, sender, 3)
-        assert sender.is_read.wait(20)
-        return sender, waiting
+async def arriving(*pieces: bytes | float) -> AsyncIterator[bytes]:
+    """Yield pieces; a number is a pause in seconds."""
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            yield piece
+        else:
+            await asyncio.sleep(piece)
 
 
-@pytest.fixture
-def receiving() -> Iterator[Receiving]:
-    with ThreadPoolExecutor(4) as pool, ExitStack() as stack:
-        yield Receiving(pool, stack)
+def receive(bodies: Bodies, length: int, *pieces: bytes | float) -> bytes:
+    async def run() -> bytes:
+        with bodies.room() as body:
+            return await body.receive(arriving(*pieces), length)
+
+    return asyncio.run(run())
 
 
-def test_half_of_the_servers_threads_receive_bodies_at_most() -> None:
-    assert AT_ONCE * 2 <= THREADS
+def test_a_kibibyte_a_second_is_asked_for() -> None:
+    assert GRACE_BYTES / GRACE_SECONDS == 1024
 
 
-def test_what_is_received_is_what_was_sent(receiving: Receiving) -> None:
-    for sent in (b"", b"x", b"body" * 100_000):
-        assert receiving.bodies.receive(BytesIO(sent), len(sent)) == sent
-        assert receiving.bodies.receive(BytesIO(sent), len(sent) + 1) == sent, "it broke off"
+@pytest.mark.parametrize("sent", [b"x", b"body" * 100_000])
+def test_what_is_received_is_what_was_sent(sent: bytes) -> None:
+    half = len(sent) // 2
+    for pieces in ((sent,), (sent[:half] or sent, sent[half:] if half else b"", b""), (sent[:half], 0.0, sent[half:])):
+        if all(pieces[:1]):
+            assert receive(Bodies(), len(sent), *pieces) == sent
+    assert receive(Bodies(), len(sent) + 1, sent) == sent, "it broke off"
+    assert receive(Bodies(), len(sent) + 1, sent, b"") == sent, "it broke off, and the server says so with no bytes"
 
 
-def test_who_finds_no_place_waits_only_where_one_may_be_free_soon(receiving: Receiving) -> None:
-    receiving.begin()
-    receiving.begin()
-    for age, patient in ((PLACE_SECONDS / 2, True), (PLACE_SECONDS + 0.01, False)):
-        receiving.now = age
-        began = time.monotonic()
-        with pytest.raises(ServiceUnavailable) as refused:
-            receiving.bodies.receive(BytesIO(b"body"), 4)
-        assert refused.value.retry_after == 1
-        assert (time.monotonic() - began >= PLACE_SECONDS) == patient
+def test_a_body_that_stands_still_or_trickles_is_408() -> None:
+    bodies = Bodies(grace=0.2)
+    for pieces in ((30.0,), (b"x", 30.0), (b"x" * 60_000, 30.0), (b"x", 0.05) * 1000, (b"x" * GRACE_BYTES, 30.0)):
+        with pytest.raises(RequestTimeout, match="of 100000 bytes"):
+            receive(bodies, 100_000, *pieces)
+    assert bodies._held == 0
 
 
-def test_a_place_is_free_again_when_its_body_came_or_broke(receiving: Receiving) -> None:
-    class Broken:
-        def read(self, size: int, /) -> bytes:
-            raise ConnectionResetError(size)
+def test_a_body_that_keeps_coming_may_take_longer_than_the_grace() -> None:
+    pieces = [piece for _ in range(6) for piece in (b"x" * GRACE_BYTES, 0.25)]
+    assert receive(Bodies(grace=1.0), 6 * GRACE_BYTES, *pieces) == b"x" * 6 * GRACE_BYTES
 
-    receiving.begin()
-    sender, waiting = receiving.begin()
-    with pytest.raises(ServiceUnavailable):
-        receiving.bodies.receive(BytesIO(b"body"), 4)
-    sender.ends()
-    assert waiting.result(20) == b"xxx"
-    for _ in range(3):
-        with pytest.raises(ConnectionResetError):
-            receiving.bodies.receive(Broken(), 4)
-        assert receiving.bodies.receive(BytesIO(b"body"), 4) == b"body"
+
+def test_all_bodies_together_hold_no_more_than_they_may_and_give_it_back() -> None:
+    bodies = Bodies(max_held=100)
+
+    async def run() -> list[bytes | BaseException]:
+        async def one(*pieces: bytes | float) -> bytes:
+            with bodies.room() as body:
+                return await body.receive(arriving(*pieces), 90)
+
+        first = asyncio.create_task(one(b"x" * 60, 0.2, b"x" * 30))
+        await asyncio.sleep(0.05)
+        return await asyncio.gather(first, one(b"y" * 90), return_exceptions=True)
+
+    kept, refused = asyncio.run(run())
+    assert kept == b"x" * 90
+    assert isinstance(refused, ServiceUnavailable)
+    assert refused.retry_after == 1
+    assert receive(bodies, 100, b"z" * 100) == b"z" * 100

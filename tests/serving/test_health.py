@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
@@ -27,6 +29,27 @@ def test_ready_means_something_is_published_and_events_can_be_stored(shop: Insta
     assert response.status_code == 200
     assert response.json["websites"]["shop"]["publication"].startswith("20260301T")
     assert str(shop.home.root) not in response.text
+
+
+def test_while_the_event_log_fails_its_reason_and_time_are_shown_and_no_path(shop: Installation) -> None:
+    log = shop.home.log
+    gone = log.rename(log.with_name("away"))
+    assert shop.client.post("/api/00001/click/ann/1/1").status_code == 503
+    gone.rename(log)
+    response = shop.client.get("/readyz")
+    assert (response.status_code, response.json["event_log"]) == (503, "cannot be written")
+    failure = response.json["event_log_failure"]
+    assert failure["reason"] == "No such file or directory"
+    assert abs(datetime.fromisoformat(failure["since"]).timestamp() - time.time()) < 60
+    metrics = shop.client.get("/metrics").text
+    assert "personalization_event_log_writable{worker=" in metrics
+    assert 'personalization_event_log_failed_at_seconds{reason="No such file or directory",worker=' in metrics
+    assert str(shop.home.root) not in response.text + metrics
+    deadline = time.monotonic() + 20
+    while shop.client.get("/readyz").status_code != 200 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert "event_log_failure" not in shop.client.get("/readyz").json
+    assert shop.client.post("/api/00001/click/ann/1/1").status_code == 204
 
 
 def test_not_ready_before_anything_is_published(home: Home) -> None:

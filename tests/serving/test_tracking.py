@@ -306,11 +306,16 @@ def test_a_failing_disk_is_told_and_nothing_is_acknowledged_any_more(
         def fdatasync(self, descriptor: int) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    log = SegmentLog(tmp_path, disk=FullDisk())
+    log = SegmentLog(tmp_path, disk=FullDisk(), probe_seconds=1000)
     client = make_app(log).test_client()
-    for _ in range(3):
+    for start in (
+        "The call may be stored, a batch in part: ",
+        "The event was not stored: ",
+        "The event was not stored: ",
+    ):
         answer = client.get("/api/00001/click/canary-user/1/5")
-        assert_problem(answer, 503, "The event was not stored: the event log can not be written ([Errno 28]")
+        assert_problem(answer, 503, f"{start}the event log can not be written ([Errno 28]")
+        assert ("with the same event ids" in answer.text) == start.startswith("The call")
         assert answer.headers["Retry-After"] == "1"
     assert len(caplog.records) == 1, "one failure is one line"
     assert "canary-user" not in caplog.text

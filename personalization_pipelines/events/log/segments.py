@@ -15,17 +15,19 @@ import fcntl
 import os
 import re
 import struct
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from personalization_pipelines.events.log.durable_mark import MARK, create_mark, mark_path
 from personalization_pipelines.foundation.errors import CorruptData
 
 HEADER = struct.Struct("<II")
 MAX_RECORD_BYTES = 1 << 20
-OPEN, SEALED = ".open", ".segment"
+OPEN, SEALED, PROBE = ".open", ".segment", ".probe"
 _NAME = re.compile(r"([0-9a-f]{16,32})-([0-9]{8})(\.open|\.segment)")
 
 
@@ -43,6 +45,18 @@ class Disk:
     def fdatasync(self, descriptor: int) -> None:
         """Return when what was written is on the disk."""
         os.fdatasync(descriptor)
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Cut a file off at `size`."""
+        os.ftruncate(descriptor, size)
+
+    def open_mark(self, path: Path) -> int:
+        """Create the file of a writer's mark and return its descriptor."""
+        return create_mark(path)
+
+    def write_mark(self, descriptor: int, mark: bytes) -> None:
+        """Tell the readers how far a segment is durable."""
+        os.pwrite(descriptor, mark, 0)
 
     def rename(self, old: Path, new: Path) -> None:
         """Give a file its new name, in one step."""
@@ -170,6 +184,7 @@ def repair(directory: Path, disk: Disk | None = None) -> list[Repair]:
     """
     candidates = [segment for segment in segments(directory) if not segment.sealed]
     repairs = [_repair_one(directory, segment, disk or Disk()) for segment in candidates]
+    _tidy(directory)
     return [repaired for repaired in repairs if repaired]
 
 
@@ -187,6 +202,39 @@ def write_all(disk: Disk, descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[disk.write(descriptor, rest) :]
+
+
+def probe(disk: Disk, directory: Path, size: int) -> None:
+    """Write `size` bytes beside the segments, sync and remove them; OSError where that can not be done."""
+    path = directory / f"{os.getpid()}-{time.time_ns()}{PROBE}"
+    descriptor = disk.open(path)
+    try:
+        lock(descriptor, path)  # or a repair would remove it
+        write_all(disk, descriptor, bytes(size))
+        disk.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
+
+
+def _tidy(directory: Path) -> None:
+    """Remove the marks and probes of processes that no longer live; a mark stays while a segment needs it."""
+    needed = {mark_path(directory, segment.writer) for segment in segments(directory) if not segment.sealed}
+    for path in (*directory.glob(f"*{MARK}"), *directory.glob(f"*{PROBE}")):
+        if path not in needed:
+            _remove_unlocked(path)
+
+
+def _remove_unlocked(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        if lock(descriptor, path):
+            path.unlink()
+    finally:
+        os.close(descriptor)
 
 
 def _repair_one(directory: Path, segment: Segment, disk: Disk) -> Repair | None:

@@ -3,7 +3,8 @@
 A reader (the lake, the live store) keeps one `Position` per writer together with what it stored, in one atomic
 step; `Tail.unread` hands out the records after those positions. A writer fills its segments one after the
 other, so the next segment is read only after the one before it is sealed and read to its end. A segment that is
-still open is read up to its last whole record.
+still open is read up to what is durable of it (events/log/durable_mark.py), or to its last whole record where its
+writer does not say.
 
 Reading a directory while files are renamed in it may miss a file under both names. Therefore listings are
 taken twice: a file is renamed only once, so the second listing has what the first one missed.
@@ -15,10 +16,11 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
+from personalization_pipelines.events.log.durable_mark import durable_size
 from personalization_pipelines.events.log.segments import (
     Damage,
     Segment,
@@ -118,19 +120,22 @@ def _spans(directory: Path, segment: Segment, start: int, limit: int) -> Iterato
     if not segment.sealed and not segment.path.exists():
         sealed = segment_path(directory, segment.writer, segment.number, sealed=True)
         segment = replace(segment, path=sealed, sealed=True)
+    durable = None if segment.sealed else durable_size(directory, segment.writer, segment.number)
     try:
-        yield from _read(segment, start, limit)
+        yield from _read(segment, start, limit, durable)
     except FileNotFoundError:
         if segment.sealed:
             yield Span(segment, [], Position(segment.number + 1, 0))
 
 
-def _read(segment: Segment, start: int, limit: int) -> Iterator[Span]:
+def _read(segment: Segment, start: int, limit: int, durable: int | None) -> Iterator[Span]:
     offset, size = start, segment.path.stat().st_size
+    if durable is not None:
+        size = min(size, durable)
     resume_at: int | None = offset
     while resume_at is not None:
         offset = resume_at
-        for batch in _batches(segment.path, offset, limit) if offset < size else ():
+        for batch in _batches(segment.path, offset, limit, size) if offset < size else ():
             offset = end_of(*batch[-1])
             yield Span(segment, batch, Position(segment.number, offset))
         if not segment.sealed:
@@ -141,7 +146,7 @@ def _read(segment: Segment, start: int, limit: int) -> Iterator[Span]:
         yield Span(segment, [], after, damage)
 
 
-def _batches(path: Path, start: int, limit: int) -> Iterator[list[tuple[int, bytes]]]:
-    records = read_records(path, start)
+def _batches(path: Path, start: int, limit: int, size: int) -> Iterator[list[tuple[int, bytes]]]:
+    records = takewhile(lambda record: record[0] < size, read_records(path, start))
     while batch := list(islice(records, limit)):
         yield batch
