@@ -10,10 +10,12 @@ from pathlib import Path
 
 import dagster as dg
 import yaml
+from dagster_shared.error import SerializableErrorInfo
 
+from personalization_pipelines import errors
 from personalization_pipelines.definitions import complete, refresh_job_name, website_definitions
 from personalization_pipelines.errors import PermanentError
-from personalization_pipelines.graph.history import STORAGE
+from personalization_pipelines.graph.history import STORAGE, history_failures
 from personalization_pipelines.graph.parts import AS_OF_TAG, REBUILD_TAG, announce
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
@@ -24,7 +26,10 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True)
 class RefreshReport:
-    """How a refresh ended: steps that ran, and a sentence for each that failed."""
+    """How a refresh ended: steps that ran, and a sentence for each that failed.
+
+    `run_id` is the run in Dagster's history, "" where it left no trace there.
+    """
 
     website: str
     run_id: str
@@ -56,7 +61,7 @@ def refresh(
     tags = {AS_OF_TAG: as_of.isoformat(), REBUILD_TAG: "true"} if as_of else {}
     token = announce.set(on_step)
     try:
-        with _instance(home, ephemeral=as_of is not None) as instance:
+        with history_failures(home), _instance(home, ephemeral=as_of is not None) as instance:
             result = job.execute_in_process(
                 run_config=QUIET, instance=instance, tags=tags, asset_selection=selection, raise_on_error=False
             )
@@ -66,7 +71,8 @@ def refresh(
     failures = tuple(_sentence(event, failed) for event in result.all_events if event.is_step_failure)
     if not result.success and not failures:
         failures = ("a blocking check failed: see the run in Dagit",)
-    return RefreshReport(website.name, result.run_id, len(result.get_step_success_events()), failures)
+    run_id = "" if as_of else result.run_id
+    return RefreshReport(website.name, run_id, len(result.get_step_success_events()), failures)
 
 
 def step_count(website: Website) -> int:
@@ -150,7 +156,15 @@ def _sentence(event: dg.DagsterEvent, failed_checks: dict[str | None, str]) -> s
     cause = error
     while cause and cause.cause:
         cause = cause.cause
-    return f"{event.step_key}: {cause.message.strip() if cause else 'failed'}"
+    return f"{event.step_key}: {_said(cause) if cause else 'failed'}"
+
+
+def _said(error: SerializableErrorInfo) -> str:
+    """Return an error's sentence; of one that is none of ours its first line, and that it is our fault."""
+    text = error.message.strip()
+    if hasattr(errors, error.cls_name or ""):
+        return text.partition(": ")[2] or text
+    return f"a fault of this program ({text.splitlines()[0] if text else error.cls_name}); please report it"
 
 
 def workspace_arguments() -> list[str]:

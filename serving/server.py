@@ -12,7 +12,6 @@ import logging
 import multiprocessing.util
 import os
 import resource
-import socket
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from granian.log import LogLevels
 from personalization_pipelines.errors import ConfigurationError
 from personalization_pipelines.events.log import repair
 from personalization_pipelines.home import Home
+from personalization_pipelines.ports import require_port
 from serving.follower_process import FollowerProcess
 from serving.lifetime import end_with
 
@@ -105,16 +105,7 @@ def _require(home: Home, host: str, port: int) -> None:
     """Raise ConfigurationError with a sentence where the server could not start."""
     if len(home.key) and not home.log.is_dir():
         raise ConfigurationError(f"{home.log}: no event log; run `personalization init` once")
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            # granian binds with SO_REUSEPORT and would share the port with another server without a word.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{host}:{port} cannot be served on ({error.strerror}); choose another --port, or stop what uses it"
-        ) from error
+    require_port(host, port)
 
 
 def _log_to_stderr() -> None:

@@ -14,6 +14,7 @@ from personalization_pipelines.content.progress import terminal_progress
 from personalization_pipelines.content.report import print_report
 from personalization_pipelines.errors import QualityGateFailed
 from personalization_pipelines.home import Home
+from personalization_pipelines.ports import require_port
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.load import load_website
 
@@ -26,6 +27,8 @@ NOTICE = (
 
 def run(home: Home, *, port: int, build_only: bool, console: Console) -> None:
     """Import what is not imported yet, build, and serve until interrupted."""
+    if not build_only:
+        require_port("127.0.0.1", port)  # before, not after, half a minute of work
     console.print(NOTICE, style="italic")
     website = install(home)
     import_everything(home, website, console)
