@@ -108,9 +108,12 @@ def _draw(console: Console, table: Table) -> None:
     from rich.table import Table as Drawn  # here, as most commands draw none
 
     drawn = Drawn(title=table.title)
-    for column in table.columns:
-        drawn.add_column(Text(column.heading), no_wrap=not column.folds, overflow="fold")
-    for cells in table.cells():
+    rows = table.cells()
+    for number, column in enumerate(table.columns):
+        lines = [line for cells in rows for line in cells[number].splitlines()]
+        whole = None if column.folds else max(map(len, [column.heading, *lines]))
+        drawn.add_column(Text(column.heading), no_wrap=not column.folds, min_width=whole, overflow="fold")
+    for cells in rows:
         drawn.add_row(*map(Text, cells))
     unbounded = console.options.update(max_width=sys.maxsize)  # else what does not fit measures as if it did
     if console.measure(drawn, options=unbounded).minimum <= console.width:
