@@ -133,7 +133,7 @@ def _import(job: Job, mode: Mode, force: bool) -> ImportReport:
     if changes.any or not is_recorded(job.home, job.website, import_id):
         record_import(job.home, job.website, _row(job, report))
     if changes.any:
-        AttributeLimits(job.website, versioned).keep_whole()
+        AttributeLimits(job.home, job.website, versioned).keep_whole()
     return report
 
 

@@ -1,4 +1,4 @@
-"""`personalization dev` opens nothing to the network: Dagit has no login (reliability: T13)."""
+"""`personalization dev` opens nothing to the network (Dagit has no login), and nothing of it outlives it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.shop import command, free_port, wait_for, write_website
+from personalization_pipelines.home import Home
+from tests.e2e.shop import command, free_port, get, wait_for, write_website
 
 pytestmark = pytest.mark.e2e
 
@@ -30,13 +31,36 @@ def test_dagit_and_the_server_listen_on_this_machine_only(tmp_path: Path) -> Non
     assert {address for address, _ in addresses} <= LOOPBACK, addresses
 
 
+def test_ended_in_the_background_it_leaves_no_process_behind(home: Home) -> None:
+    write_website(home.root, "first", "00001")
+    shell = ["sh", "-c", '"$@" & wait $!', "sh"]  # a shell without job control: its background jobs ignore SIGINT
+    with running_dev(home.root, shell) as (process, (_, dagit)):
+        assert get(f"http://127.0.0.1:{dagit}/asset-groups").status == 200, "the address that `dev` prints"
+        started = list(in_session(process.pid))
+        assert len(started) >= 6, "the shell, dev, the server, Dagit's own processes"
+        (dev,) = [one for one in started if b"\0dev\0--port" in (one / "cmdline").read_bytes()]
+        os.kill(int(dev.name), signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+        assert list(in_session(process.pid)) == []
+
+
+def test_where_one_of_the_two_ends_the_other_does_too_and_that_is_a_failure(home: Home) -> None:
+    write_website(home.root, "first", "00001")
+    with running_dev(home.root) as (process, _):
+        (server,) = [one for one in in_session(process.pid) if b"\0serve\0--host" in (one / "cmdline").read_bytes()]
+        os.kill(int(server.name), signal.SIGTERM)
+        assert process.wait(timeout=60) == 1
+        assert list(in_session(process.pid)) == []
+
+
 @contextlib.contextmanager
-def running_dev(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], tuple[int, int]]]:
-    """Run `personalization dev` until both its servers answer, and end it."""
+def running_dev(home: Path, before: Sequence[str] = ()) -> Iterator[tuple[subprocess.Popen[bytes], tuple[int, int]]]:
+    """Run `personalization dev` (after the words `before`) until both its servers answer, and end it."""
     server = free_port()
     dagit = server + 3000
+    dev = [sys.executable, "-m", "personalization_pipelines", "dev", "--port", str(server), "--dagit-port", str(dagit)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "personalization_pipelines", "dev", "--port", str(server), "--dagit-port", str(dagit)],
+        [*before, *dev],
         env={**os.environ, "PERSONALIZATION_HOME": str(home)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -47,7 +71,8 @@ def running_dev(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], tuple[int
         wait_for(f"http://127.0.0.1:{dagit}/server_info", process, 90)
         yield process, (server, dagit)
     finally:
-        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=20)
         with contextlib.suppress(ProcessLookupError):
