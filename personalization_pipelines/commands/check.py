@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from personalization_pipelines.errors import PersonalizationError
+from personalization_pipelines.content.mapping import load_mapping, source_mapping
+from personalization_pipelines.content.report import Kind
+from personalization_pipelines.errors import ImportRefused, PersonalizationError
 from personalization_pipelines.home import Home
 from personalization_pipelines.scenarios.gates import check_gates
 from personalization_pipelines.scenarios.plan import Plan, make_plan
 from personalization_pipelines.scenarios.publication import current
 from personalization_pipelines.scenarios.published import Publication
 from personalization_pipelines.website import Website
-from personalization_pipelines.website.load import load_websites
+from personalization_pipelines.website.load import load_websites, website_line
+from personalization_pipelines.website.values import Source
 from serving.preview import answering
 
 
@@ -47,6 +50,8 @@ def _check(home: Home, website: Website) -> CheckReport:
         plan = make_plan(website)
     except PersonalizationError as error:
         return CheckReport((f"✗ {website.name}: {error}",), False)
+    if missing := source_problems(home, website):
+        return CheckReport((f"✗ {website.name}", *(f"    {line}" for line in missing)), False)
     head = f"✓ {website.name}: {len(website.models)} models, {len(website.scenarios)} scenarios"
     directory = current(home, website)
     if directory is None:
@@ -57,6 +62,23 @@ def _check(home: Home, website: Website) -> CheckReport:
     tests = [f"    {len(website.tests) - len(failing)} of {len(website.tests)} recommendation tests hold"]
     lines = (head, *(changes or ["    no change to what is published"]), *tests, *(f"    ✗ {test}" for test in failing))
     return CheckReport(lines, not failing)
+
+
+def source_problems(home: Home, website: Website) -> list[str]:
+    """Return a `file:line: key: sentence` line for each source whose mapping an import could not read."""
+    lines: list[str] = []
+    kinds: tuple[tuple[str, Kind, list[Source]], ...] = (
+        ("content", "items", website.content.sources),
+        ("events", "events", website.events.sources),
+    )
+    for section, kind, sources in kinds:
+        for position, source in enumerate(sources):
+            try:
+                load_mapping(kind, source_mapping(home, source.mapping))
+            except ImportRefused as error:
+                where = website_line(home, website, (section, "sources", position, "mapping"))
+                lines += [f"{where}: {section}.sources[{position}].mapping: {line}" for line in str(error).splitlines()]
+    return lines
 
 
 def changed(published: Plan, wanted: Plan) -> list[str]:

@@ -266,7 +266,7 @@ def _read(mapping: str) -> tuple[str, bytes]:
         what = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or error
         names = sorted(one.name.removesuffix(".yml") for one in SHIPPED.iterdir() if one.name.endswith(".yml"))
         raise ImportRefused(
-            f"mapping {mapping!r}: {what}, and none of that name is shipped{did_you_mean(mapping, names)}"
+            f"mapping {mapping!r}: {what}, and none of that name is shipped{did_you_mean(Path(mapping).stem, names)}"
         ) from None
 
 
