@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,6 +58,9 @@ def command(group: click.Group, name: str | None = None) -> Callable[[Callable[.
 @click.version_option(__version__)
 def main() -> None:
     """A self-hosted personalization service. State lives in PERSONALIZATION_HOME (./.personalization)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a name of a file may hold bytes that are no UTF-8
+            stream.reconfigure(errors="backslashreplace")
     for each in (console, notes):
         each.soft_wrap = not each.is_terminal  # lines in a file or a pipe end where they end
 

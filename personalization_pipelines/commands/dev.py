@@ -43,7 +43,7 @@ def run(home: Home, *, port: int, dagit_port: int, console: Console) -> None:
     children: Children = {}
     try:
         for name, line in _commands(port, dagit_port).items():
-            children[name] = _start(line, {**os.environ, "PERSONALIZATION_HOME": str(home.root)})
+            children[name] = _start(line, home)
         console.print(f"Dagit   http://{HOST}:{dagit_port}\ngraph   http://{HOST}:{dagit_port}/asset-groups")
         console.print(f"server  http://{HOST}:{port}\nCtrl-C ends both.")
         _wait(children)
@@ -55,8 +55,8 @@ def run(home: Home, *, port: int, dagit_port: int, console: Console) -> None:
 
 def _commands(port: int, dagit_port: int) -> Mapping[str, list[str]]:
     return {
-        "Dagit": [sys.executable, "-m", "dagster", "dev", "-h", HOST, "-p", str(dagit_port), *workspace_arguments()],
-        "the server": [sys.executable, "-m", "personalization_pipelines", "serve", "--host", HOST, "--port", str(port)],
+        "Dagit": ["dagster", "dev", "-h", HOST, "-p", str(dagit_port), *workspace_arguments()],
+        "the server": ["personalization_pipelines", "serve", "--host", HOST, "--port", str(port)],
     }
 
 
@@ -72,8 +72,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _start(line: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(line, env=environment, process_group=0)
+def _start(line: list[str], home: Home) -> subprocess.Popen[bytes]:
+    """Start a module with its arguments; it is asked to end when this process is killed."""
+    environment = {**os.environ, "PERSONALIZATION_HOME": str(home.root), "PERSONALIZATION_PARENT": str(os.getpid())}
+    command = [sys.executable, "-m", "serving.lifetime", *line]
+    return subprocess.Popen(command, env=environment, process_group=0)
 
 
 def _wait(children: Children) -> None:
@@ -94,12 +97,16 @@ def _end(children: Collection[subprocess.Popen[bytes]]) -> None:
         signal.signal(number, signal.SIG_IGN)  # a second one must not interrupt this
     for child in children:
         _signal_group(child, signal.SIGTERM)
+    _wait_for(children)
+    for child in children:
+        _signal_group(child, signal.SIGKILL)
+    _wait_for(children)
+
+
+def _wait_for(children: Collection[subprocess.Popen[bytes]]) -> None:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until and any(_is_there(child) for child in children):
         time.sleep(0.1)
-    for child in children:
-        _signal_group(child, signal.SIGKILL)
-        child.wait()
 
 
 def _signal_group(child: subprocess.Popen[bytes], number: int) -> None:

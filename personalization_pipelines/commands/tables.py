@@ -24,7 +24,6 @@ Format = Literal["table", "json", "csv"]
 Row = Mapping[str, Any]
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
-_FORMULA = ("=", "+", "-", "@")
 GAP = "  "
 
 
@@ -88,10 +87,14 @@ def csv_text(table: Table) -> str:
 
     A text that a spreadsheet would run as a formula is preceded by an apostrophe: it may come from a stranger's file.
     """
+    from personalization_pipelines.content.verdicts import guarded  # here, as it loads Arrow
+
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(table.names)
-    lines.writerows([_csv_cell(row[name]) for name in table.names] for row in table.rows)
+    for row in table.rows:
+        values = [row[name] for name in table.names]
+        lines.writerow([guarded(value) if isinstance(value, str) else _csv_cell(value) for value in values])
     return text.getvalue()
 
 
@@ -143,7 +146,4 @@ def _plain(value: object) -> str:
 
 
 def _csv_cell(value: object) -> str:
-    if value is None or isinstance(value, str):
-        text = value or ""
-        return f"'{text}" if text.startswith(_FORMULA) else text
-    return json.dumps(value, ensure_ascii=False, default=_plain).strip('"')
+    return "" if value is None else json.dumps(value, ensure_ascii=False, default=_plain).strip('"')

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -38,19 +38,17 @@ def test_ended_in_the_background_it_leaves_no_process_behind(home: Home) -> None
         assert get(f"http://127.0.0.1:{dagit}/asset-groups").status == 200, "the address that `dev` prints"
         started = list(in_session(process.pid))
         assert len(started) >= 6, "the shell, dev, the server, Dagit's own processes"
-        (dev,) = [one for one in started if b"\0dev\0--port" in (one / "cmdline").read_bytes()]
-        os.kill(int(dev.name), signal.SIGTERM)
+        os.kill(first_of(started, "dev", "--port"), signal.SIGTERM)
         assert process.wait(timeout=60) == 0
-        assert list(in_session(process.pid)) == []
+        assert lines_of(process.pid) == []
 
 
 def test_where_one_of_the_two_ends_the_other_does_too_and_that_is_a_failure(home: Home) -> None:
     write_website(home.root, "first", "00001")
     with running_dev(home.root) as (process, _):
-        (server,) = [one for one in in_session(process.pid) if b"\0serve\0--host" in (one / "cmdline").read_bytes()]
-        os.kill(int(server.name), signal.SIGTERM)
+        os.kill(first_of(in_session(process.pid), "serve", "--host"), signal.SIGTERM)
         assert process.wait(timeout=60) == 1
-        assert list(in_session(process.pid)) == []
+        assert lines_of(process.pid) == []
 
 
 @contextlib.contextmanager
@@ -75,9 +73,17 @@ def running_dev(home: Path, before: Sequence[str] = ()) -> Iterator[tuple[subpro
             process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=20)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        for one in in_session(process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(one.name), signal.SIGKILL)
         process.wait()
+
+
+def first_of(processes: Iterable[Path], *words: str) -> int:
+    """Return the id of the first process of Python (not the shell) whose command line has the words in a row."""
+    wanted = b"\0" + b"\0".join(word.encode() for word in words)
+    lines = {int(one.name): (one / "cmdline").read_bytes() for one in processes}
+    return min(number for number, line in lines.items() if wanted in line and line.startswith(sys.executable.encode()))
 
 
 def listening(session: int) -> Iterator[tuple[str, int]]:
@@ -96,6 +102,16 @@ def in_session(session: int) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             if int(stat.read_text().rpartition(") ")[2].split()[3]) == session:
                 yield stat.parent
+
+
+def lines_of(session: int) -> list[str]:
+    """Return the state and the command line of each process of a session."""
+    found = []
+    for process in in_session(session):
+        with contextlib.suppress(OSError):
+            state = (process / "stat").read_text().rpartition(") ")[2][0]
+            found.append(f"{state} {(process / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()[:150]}")
+    return found
 
 
 def sockets_of(process: Path) -> Iterator[str]:
