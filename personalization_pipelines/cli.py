@@ -181,7 +181,7 @@ def build(name: str | None, as_of: datetime | None, select: str | None) -> None:
     from personalization_pipelines.commands.ahead import start_ahead
 
     home = Home.from_environment()
-    websites = [_website(home, name)] if name else _websites(home)
+    websites = [_website(home, name)] if name is not None else _websites(home)
     start_ahead(home, [website.name for website in websites])
     with collector_at_rest():
         from personalization_pipelines.commands.build import build_websites
@@ -263,7 +263,7 @@ def publications(website: str, rollback: str | None, format: Format) -> None:
     from personalization_pipelines.scenarios.publication import rollback as put_back
 
     home, site = Home.from_environment(), _website(Home.from_environment(), website)
-    if rollback:
+    if rollback is not None:
         put_back(home, site, rollback)
     print_table(console, publications_table(home, site), format)
 

@@ -55,9 +55,11 @@ def refresh(
     `as_of` rebuilds a past moment beside the current results, without a trace in Dagster's history.
     `select` builds one model with everything it needs, and publishes.
     """
+    if select is not None and select not in website.models:  # before the graph is made, which takes its time
+        raise PermanentError(f"website {website.name} has no model {select!r}; it has {', '.join(website.models)}")
     definitions = complete(home, website_definitions(website))
     job = definitions.resolve_job_def(refresh_job_name(website.name))
-    selection = _selection(definitions, website, select) if select else None
+    selection = _selection(definitions, website, select) if select is not None else None
     tags = {AS_OF_TAG: as_of.isoformat(), REBUILD_TAG: "true"} if as_of else {}
     token = announce.set(on_step)
     try:
@@ -126,8 +128,6 @@ def _instance(home: Home, *, ephemeral: bool) -> dg.DagsterInstance:
 
 
 def _selection(definitions: dg.Definitions, website: Website, model: str) -> list[dg.AssetKey]:
-    if model not in website.models:
-        raise PermanentError(f"website {website.name} has no model {model!r}; it has {', '.join(website.models)}")
     key = dg.AssetKey([website.name, "models", model])
     wanted = dg.AssetSelection.assets(key).upstream() | dg.AssetSelection.assets(key).downstream()
     graph = definitions.resolve_asset_graph()

@@ -30,7 +30,7 @@ NAMES = ("time", "from", "to", "ignored")
 
 def logins_table(home: Home, website: Website, user: str | None, limit: int) -> Table:
     """Return the newest logins, of one user where given, as tokens (`~…`, which are users too), and what they do."""
-    visitor = known_visitor(home, website, user) if user else ""
+    visitor = known_visitor(home, website, user) if user is not None else ""
     rows = [row for row in _told(home, website) if not visitor or visitor in row[1:3]]
     shown = [
         {"time": moment.replace(tzinfo=UTC), "from": f"~{source}", "to": f"~{target}", "ignored": ignored}

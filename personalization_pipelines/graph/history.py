@@ -39,7 +39,7 @@ _AWAY = (
 _SQLITE_SAYS = {
     "is full": _FULL,
     "disk i/o error": "the disk fails or is full: look at its space and at the system's log, then run it again",
-    "readonly": "this user may not write there: give it the right to, or set PERSONALIZATION_HOME to another directory",
+    "readonly": "this user may not write there: give it the right to, then run it again",
     "unable to open": "this user may not write there, or the disk is full: look at both, then run it again",
     "malformed": f"the file is damaged: {_AWAY}",
     "not a database": f"the file is damaged: {_AWAY}",
