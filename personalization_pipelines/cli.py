@@ -10,13 +10,15 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 from personalization_pipelines import __version__
-from personalization_pipelines.foundation.errors import PersonalizationError
+from personalization_pipelines.commands.tables import Format, format_option, print_table
+from personalization_pipelines.foundation.errors import DiskUnavailable, PersonalizationError
 from personalization_pipelines.foundation.home import Home
 
 if TYPE_CHECKING:
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from personalization_pipelines.website import Website
 
 console = Console(highlight=False)
+notes = Console(stderr=True, highlight=False)
+"""For what is said beside a result that a program may read."""
+
+PORT = click.IntRange(1, 65535)
 
 
 def command(group: click.Group, name: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
@@ -37,6 +43,10 @@ def command(group: click.Group, name: str | None = None) -> Callable[[Callable[.
                 return function(*args, **kwargs)
             except PersonalizationError as error:
                 raise click.ClickException(str(error)) from error
+            except BrokenPipeError:
+                raise  # click knows: who read has seen enough
+            except OSError as error:
+                raise click.ClickException(str(DiskUnavailable.of(error))) from error
 
         return group.command(name)(run)
 
@@ -47,6 +57,11 @@ def command(group: click.Group, name: str | None = None) -> Callable[[Callable[.
 @click.version_option(__version__)
 def main() -> None:
     """A self-hosted personalization service. State lives in PERSONALIZATION_HOME (./.personalization)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a name of a file may hold bytes that are no UTF-8
+            stream.reconfigure(errors="backslashreplace")
+    for each in (console, notes):
+        each.soft_wrap = not each.is_terminal  # lines in a file or a pipe end where they end
 
 
 @command(main)
@@ -174,14 +189,14 @@ def build(name: str | None, as_of: datetime | None, select: str | None) -> None:
     from personalization_pipelines.commands.build import build_websites
 
     home = Home.from_environment()
-    websites = [_website(home, name)] if name else _websites(home)
+    websites = [_website(home, name)] if name is not None else _websites(home)
     if not build_websites(home, websites, as_of=as_of, select=select, console=console):
         sys.exit(1)
 
 
 @command(main)
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8080, show_default=True)
+@click.option("--port", default=8080, show_default=True, type=PORT)
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Server processes.")
 def serve(host: str, port: int, workers: int) -> None:
     """Serve tracking and recommendations, and follow the log into the live store."""
@@ -191,8 +206,10 @@ def serve(host: str, port: int, workers: int) -> None:
 
 
 @command(main)
-@click.option("--port", default=8080, show_default=True, help="Port of the server.")
-@click.option("--dagit-port", default=3000, show_default=True, help="Port of Dagit; it has no login, so 127.0.0.1.")
+@click.option("--port", default=8090, show_default=True, type=PORT, help="Port of the server.")
+@click.option(
+    "--dagit-port", default=3000, show_default=True, type=PORT, help="Port of Dagit; it has no login, so 127.0.0.1."
+)
 def dev(port: int, dagit_port: int) -> None:
     """Run Dagit with its daemon, and the server."""
     from personalization_pipelines.commands.dev import run
@@ -201,7 +218,7 @@ def dev(port: int, dagit_port: int) -> None:
 
 
 @command(main)
-@click.option("--port", default=8080, show_default=True)
+@click.option("--port", default=8080, show_default=True, type=PORT)
 @click.option("--build-only", is_flag=True, help="Import and build, then stop.")
 def demo(port: int, build_only: bool) -> None:
     """A shop with real-looking purchases (Complete Journey), built, served, and open to click through."""
@@ -230,27 +247,28 @@ def recommend(website: str, scenario: str, user: str, context: str, count: int, 
 @command(main)
 @click.argument("website")
 @click.option("--model", help="Only this model.")
-def evaluate(website: str, model: str | None) -> None:
+@format_option
+def evaluate(website: str, model: str | None, format: Format) -> None:
     """Print the offline evaluation of the current models."""
     from personalization_pipelines.commands.evaluate import evaluation_table
 
     home = Home.from_environment()
-    console.print(evaluation_table(home, _website(home, website), model))
+    print_table(console, evaluation_table(home, _website(home, website), model), format)
 
 
 @command(main)
 @click.argument("website")
 @click.option("--rollback", metavar="ID", help="Serve this earlier publication again.")
-def publications(website: str, rollback: str | None) -> None:
+@format_option
+def publications(website: str, rollback: str | None, format: Format) -> None:
     """List the kept publications, or put one back."""
-    from personalization_pipelines.publications.write.publishing import listing
+    from personalization_pipelines.commands.publications import publications_table
     from personalization_pipelines.publications.write.publishing import rollback as put_back
 
     home, site = Home.from_environment(), _website(Home.from_environment(), website)
-    if rollback:
+    if rollback is not None:
         put_back(home, site, rollback)
-    for entry in listing(home, site):
-        console.print(f"{'*' if entry.current else ' '} {entry.id}  {entry.items:,} items  {entry.bytes / 1e6:,.1f} MB")
+    print_table(console, publications_table(home, site), format)
 
 
 @command(main)
@@ -258,7 +276,8 @@ def publications(website: str, rollback: str | None) -> None:
 @click.option("--user", help="Only logins from or to this user id or token.")
 @click.option("--undo", nargs=2, metavar="SOURCE TARGET", help="Make all logins of one user to another count nothing.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many, the newest ones.")
-def logins(website: str, user: str | None, undo: tuple[str, str] | None, limit: int) -> None:
+@format_option
+def logins(website: str, user: str | None, undo: tuple[str, str] | None, limit: int, format: Format) -> None:
     """List the logins that gave one user's history to another, or undo one."""
     from personalization_pipelines.commands.logins import logins_table, undo_logins
 
@@ -267,36 +286,38 @@ def logins(website: str, user: str | None, undo: tuple[str, str] | None, limit: 
     if undo:
         console.print(f"{undo_logins(home, site, *undo)} logins undone; in what is built, from the next build on")
     else:
-        console.print(logins_table(home, site, user, limit))
+        print_table(console, logins_table(home, site, user, limit), format)
 
 
 @command(main)
 @click.argument("website")
 @click.option("--kind", type=click.Choice(["items", "events", "users"]), help="Only imports of these.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many, the newest ones.")
-@click.option("--json", "as_json", is_flag=True, help="Everything that is known of them, as JSON.")
-def imports(website: str, kind: str | None, limit: int, as_json: bool) -> None:
+@format_option
+@click.option("--json", "as_json", is_flag=True, help="Short for `--format json`: everything that is known of them.")
+def imports(website: str, kind: str | None, limit: int, format: Format, as_json: bool) -> None:
     """List imports, refused ones too: what they changed, what was rejected and why, where the rejects are."""
-    from personalization_pipelines.commands.imports import imports_json, imports_table, newest_imports
+    from personalization_pipelines.commands.imports import imports_table, newest_imports
 
     home = Home.from_environment()
     site = _website(home, website)
-    rows = newest_imports(home, site, kind, limit)
-    if as_json:
-        click.echo(json.dumps(imports_json(home, site, rows), indent=1, ensure_ascii=False))
-    else:
-        console.print(imports_table(home, site, rows))
+    table = imports_table(home, site, newest_imports(home, site, kind, limit))
+    print_table(console, table, "json" if as_json else format)
 
 
 @command(main)
 @click.argument("website")
 @click.argument("user")
-def erase(website: str, user: str) -> None:
+@format_option
+def erase(website: str, user: str, format: Format) -> None:
     """Forget a user id or token everywhere, refresh the website, and show the receipt."""
-    from personalization_pipelines.commands.erase import erase_user
+    from personalization_pipelines.commands.erase import erase_user, receipt_table
 
     home = Home.from_environment()
-    if not erase_user(home, _website(home, website), user, console):
+    site = _website(home, website)
+    receipt = erase_user(home, site, user, notes)
+    print_table(console, receipt_table(site, receipt), format)
+    if receipt.missing:
         sys.exit(1)
 
 

@@ -1,6 +1,6 @@
 """Children end with their parent, also when the parent is killed: `prctl(PR_SET_PDEATHSIG)` (Linux; man 2 prctl).
 
-`python -m serving.lifetime MODULE` runs a module as such a child.
+`python -m serving.lifetime MODULE ARGUMENT…` runs a module as such a child of `PERSONALIZATION_PARENT`, a pid.
 """
 
 from __future__ import annotations
@@ -30,4 +30,5 @@ def end_with(parent: int, signal_number: int = signal.SIGKILL) -> None:
 
 if __name__ == "__main__":
     end_with(int(os.environ.pop("PERSONALIZATION_PARENT")), signal.SIGTERM)
-    runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
+    sys.argv = sys.argv[1:]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -12,7 +12,6 @@ import logging
 import multiprocessing.util
 import os
 import resource
-import socket
 from functools import partial
 from typing import Any
 
@@ -24,6 +23,7 @@ from granian.log import LogLevels
 from personalization_pipelines.events.log.event_log import repair
 from personalization_pipelines.foundation.errors import ConfigurationError
 from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.ports import require_port
 from serving.follower_process import FollowerProcess
 from serving.http.client_address import TRUSTED_PROXIES, trusted_proxies
 from serving.http.front import Front
@@ -104,16 +104,7 @@ def _require(home: Home, host: str, port: int) -> None:
     trusted_proxies(os.environ.get(TRUSTED_PROXIES, ""))
     if len(home.key) and not home.log.is_dir():
         raise ConfigurationError(f"{home.log}: no event log; run `personalization init` once")
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            # granian binds with SO_REUSEPORT and would share the port with another server without a word.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{host}:{port} cannot be served on ({error.strerror}); choose another --port, or stop what uses it"
-        ) from error
+    require_port(host, port)
 
 
 def _log_to_stderr() -> None:

@@ -41,11 +41,18 @@ def _build(
         console.print(
             f"[green]✓[/] {website.name}: {report.steps} steps in {seconds:.1f} s, {_where(home, website, moment)}"
         )
+    say_failures(console, report)
+    return report
+
+
+def say_failures(console: Console, report: RefreshReport) -> None:
+    """Say what failed, what that means, and where one sees more."""
     for failure in report.failures:
-        console.print(f"✗ {website.name}: {failure}", style="red", markup=False)
+        console.print(f"✗ {report.website}: {failure}", style="red", markup=False)
     if report.failures:
         console.print("what was published before keeps serving", style="yellow")
-    return report
+    if report.failures and report.run_id:
+        console.print(f"the whole log: `personalization dev`, then http://127.0.0.1:3000/runs/{report.run_id}")
 
 
 def _where(home: Home, website: Website, moment: datetime | None) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from personalization_pipelines.foundation.errors import PersonalizationError
+from personalization_pipelines.content.files.mapping import load_mapping, source_mapping
+from personalization_pipelines.content.report import Kind
+from personalization_pipelines.foundation.errors import ImportRefused, PersonalizationError
 from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.publications.gates import check_gates
 from personalization_pipelines.publications.read.published import Publication
 from personalization_pipelines.publications.write.publishing import current
 from personalization_pipelines.scenarios.plan import Plan, make_plan
 from personalization_pipelines.website import Website
-from personalization_pipelines.website.load import load_websites
+from personalization_pipelines.website.load import load_websites, website_line
+from personalization_pipelines.website.values import Source
 from serving.recommending.preview import answering
 
 
@@ -47,6 +50,8 @@ def _check(home: Home, website: Website) -> CheckReport:
         plan = make_plan(website)
     except PersonalizationError as error:
         return CheckReport((f"✗ {website.name}: {error}",), False)
+    if missing := source_problems(home, website):
+        return CheckReport((f"✗ {website.name}", *(f"    {line}" for line in missing)), False)
     head = f"✓ {website.name}: {len(website.models)} models, {len(website.scenarios)} scenarios"
     heads = [head, *(f"    ⚠ {warning}" for warning in warnings(website))]
     directory = current(home, website)
@@ -74,6 +79,23 @@ def warnings(website: Website) -> list[str]:
         f'customer_id "{customer}" begins with zeros: clients that send it as a number, as the official PHP client '
         f"does, ask for {int(customer)} and get 404; where you use one, choose an id without leading zeros"
     ]
+
+
+def source_problems(home: Home, website: Website) -> list[str]:
+    """Return a `file:line: key: sentence` line for each source whose mapping an import could not read."""
+    lines: list[str] = []
+    kinds: tuple[tuple[str, Kind, list[Source]], ...] = (
+        ("content", "items", website.content.sources),
+        ("events", "events", website.events.sources),
+    )
+    for section, kind, sources in kinds:
+        for position, source in enumerate(sources):
+            try:
+                load_mapping(kind, source_mapping(home, source.mapping))
+            except ImportRefused as error:
+                where = website_line(home, website, (section, "sources", position, "mapping"))
+                lines += [f"{where}: {section}.sources[{position}].mapping: {line}" for line in str(error).splitlines()]
+    return lines
 
 
 def changed(published: Plan, wanted: Plan) -> list[str]:

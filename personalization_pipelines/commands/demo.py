@@ -17,6 +17,7 @@ from personalization_pipelines.content.report import print_report
 from personalization_pipelines.content.users.user_tables import import_users
 from personalization_pipelines.foundation.errors import QualityGateFailed
 from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.foundation.ports import require_port
 from personalization_pipelines.foundation.progress import terminal_progress
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.load import load_website
@@ -31,6 +32,8 @@ NOTICE = (
 
 def run(home: Home, *, port: int, build_only: bool, console: Console) -> None:
     """Import what is not imported yet, build, and serve until interrupted."""
+    if not build_only:
+        require_port("127.0.0.1", port)  # before, not after, half a minute of work
     console.print(NOTICE, style="italic")
     website = install(home)
     import_everything(home, website, console)

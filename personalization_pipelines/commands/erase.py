@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from personalization_pipelines.commands.build import say_failures
 from personalization_pipelines.commands.logins import known_visitor
 from personalization_pipelines.commands.refresh import refresh, step_count
+from personalization_pipelines.commands.tables import Shown, Table
 from personalization_pipelines.erasure.applying import apply_tombstones, complete_tombstones
 from personalization_pipelines.erasure.receipts import PLACES, STORED, Receipt, receipt_of
 from personalization_pipelines.erasure.tombstones import bury
@@ -22,14 +23,14 @@ SEALED_AFTER = 75.0
 """Seconds; a running server seals its segment of the log within a minute."""
 
 
-def erase_user(home: Home, website: Website, user: str, console: Console, patience: float = SEALED_AFTER) -> bool:
-    """Forget a user id or token (`~…`); True if every place is clean, else the next refresh goes on.
+def erase_user(home: Home, website: Website, user: str, notes: Console, patience: float = SEALED_AFTER) -> Receipt:
+    """Forget a user id or token (`~…`) everywhere; what the receipt misses the next refresh goes on with.
 
     Raises InvalidIdentifier where the user is nobody.
     """
     (stone,) = bury(home, website.name, [known_visitor(home, website, user)])
     columns = (TextColumn("{task.description:36}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=notes, transient=True) as progress:
         task = progress.add_task("loading", total=step_count(website))
 
         def on_step(name: str) -> None:
@@ -44,18 +45,20 @@ def erase_user(home: Home, website: Website, user: str, console: Console, patien
             time.sleep(1.0)
             apply_tombstones(home, website)
             complete_tombstones(Build(home, website, datetime.now(UTC)))
-    console.print(receipt_table(website, receipt))
-    for failure in report.failures:
-        console.print(f"✗ {website.name}: {failure}", style="red", markup=False)
+    say_failures(notes, report)
     if receipt.missing:
-        console.print("not erased everywhere yet: the next refresh that succeeds goes on", style="yellow")
-    return not receipt.missing
+        notes.print("not erased everywhere yet: the next refresh that succeeds goes on", style="yellow")
+    return receipt
 
 
 def receipt_table(website: Website, receipt: Receipt) -> Table:
     """Return a receipt as a table: every place, and since when it is clean."""
-    table = Table("place", "clean since (UTC)", title=f"{website.name}: erasure {receipt.id}")
-    for place in PLACES:
-        since = receipt.clean.get(place)
-        table.add_row(place, f"{since:%Y-%m-%d %H:%M:%S}" if since else "not yet")
-    return table
+    rows = [{"place": place, "clean_since": receipt.clean.get(place)} for place in PLACES]
+    columns = (
+        Shown("place", lambda row: row["place"]),
+        Shown(
+            "clean since (UTC)",
+            lambda row: f"{row['clean_since']:%Y-%m-%d %H:%M:%S}" if row["clean_since"] else "not yet",
+        ),
+    )
+    return Table(f"{website.name}: erasure {receipt.id}", ("place", "clean_since"), rows, columns)

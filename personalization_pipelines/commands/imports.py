@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-from rich.table import Table
-from rich.text import Text
-
+from personalization_pipelines.commands.tables import Row, Shown, Table
 from personalization_pipelines.content.import_history import (
     ImportRow,
     import_history,
@@ -19,7 +14,9 @@ from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 
 SHOWN_CHARACTERS = 12
-"""Of a transaction's id in the table; `--json` has it whole."""
+"""Of a transaction's id in the table; JSON and CSV have it whole."""
+NAMES = tuple(name for name in ImportRow.__struct_fields__ if name != "parts")
+"""Without `parts`, digests of files by which an import knows a file again."""
 
 
 def newest_imports(home: Home, website: Website, kind: str | None, limit: int) -> list[ImportRow]:
@@ -27,32 +24,31 @@ def newest_imports(home: Home, website: Website, kind: str | None, limit: int) -
     return [row for row in import_history(home, website) if kind in (None, row.kind)][-limit:]
 
 
-def imports_json(home: Home, website: Website, rows: list[ImportRow]) -> list[dict[str, Any]]:
-    """Return imports as plain values, each with every field and the whole path of its rejects ("" without any)."""
-    plain: list[dict[str, Any]] = [
-        {**{name: getattr(row, name) for name in row.__struct_fields__}, "rejects_file": _rejects(home, website, row)}
-        for row in rows
-    ]
-    for one in plain:
-        one["gates"] = [{name: getattr(gate, name) for name in gate.__struct_fields__} for gate in one["gates"]]
-        del one["parts"]  # digests of files: how an import knows a file again
-    values: list[dict[str, Any]] = msgspec.to_builtins(plain)
-    return values
-
-
 def imports_table(home: Home, website: Website, rows: list[ImportRow]) -> Table:
     """Return a row an import: when, what from where, what it changed, and why not more."""
-    table = Table(
-        "time (UTC)", "import", "types", "languages", "added", "changed", "removed", "rejected", "what was said",
-        title=f"{website.name}: {len(rows):,} imports",
-    )  # fmt: skip
-    for row in rows:
-        what = f"{row.kind} {row.mode}\n{shown_sources(row)}\n{row.transaction[:SHOWN_CHARACTERS]}"
-        counts = [f"{count:,}" for count in (row.added, row.changed, row.removed, row.rejected)]
-        said = "\n".join(_said(home, website, row))
-        lists = [", ".join(map(str, row.item_types)), ", ".join(row.languages)]
-        table.add_row(f"{row.time:%Y-%m-%d %H:%M:%S}", Text(what), *lists, *counts, Text(said, overflow="fold"))
-    return table
+    counts = ("added", "changed", "removed", "rejected")
+    columns = (
+        Shown("time (UTC)", lambda row: f"{row['time']:%Y-%m-%d %H:%M:%S}"),
+        Shown("import", lambda row: row["import"]),
+        Shown("types", lambda row: ", ".join(map(str, row["item_types"]))),
+        Shown("languages", lambda row: ", ".join(row["languages"])),
+        *(Shown(name, lambda row, name=name: f"{row[name]:,}") for name in counts),  # type: ignore[misc]
+        Shown("what was said", lambda row: row["said"], folds=True),
+    )
+    return Table(
+        f"{website.name}: {len(rows):,} imports", NAMES, [_values(home, website, row) for row in rows], columns
+    )
+
+
+def _values(home: Home, website: Website, row: ImportRow) -> Row:
+    """Return every field, the whole path of its rejects ("" without any), and two texts for the table alone."""
+    return {
+        **{name: getattr(row, name) for name in NAMES},
+        "gates": [{name: getattr(gate, name) for name in gate.__struct_fields__} for gate in row.gates],
+        "rejects_file": _rejects(home, website, row),
+        "import": f"{row.kind} {row.mode}\n{shown_sources(row)}\n{row.transaction[:SHOWN_CHARACTERS]}",
+        "said": "\n".join(_said(home, website, row)),
+    }
 
 
 def _said(home: Home, website: Website, row: ImportRow) -> list[str]:

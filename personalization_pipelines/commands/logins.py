@@ -10,8 +10,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from rich.table import Column, Table
-
+from personalization_pipelines.commands.tables import Shown, Table
 from personalization_pipelines.events.event import Event, encode
 from personalization_pipelines.events.judging.visitors import visitor_of
 from personalization_pipelines.events.lake.event_lake import ingest
@@ -24,22 +23,26 @@ from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.one_build import Build
 
-Row = tuple[datetime, str, str, str]
+Login = tuple[datetime, str, str, str]
 
-TOKEN_CHARACTERS = 23
-"""As wide a column stays in any terminal: a token that was cut could not be given to `--undo`."""
+NAMES = ("time", "from", "to", "ignored")
 
 
 def logins_table(home: Home, website: Website, user: str | None, limit: int) -> Table:
     """Return the newest logins, of one user where given, as tokens (`~…`, which are users too), and what they do."""
-    visitor = known_visitor(home, website, user) if user else ""
+    visitor = known_visitor(home, website, user) if user is not None else ""
     rows = [row for row in _told(home, website) if not visitor or visitor in row[1:3]]
-    tokens = [Column(name, no_wrap=True, min_width=TOKEN_CHARACTERS) for name in ("from", "to")]
-    table = Table("time (UTC)", *tokens, "", title=f"{website.name}: {len(rows):,} logins")
-    for moment, source, target, ignored in rows[-limit:]:
-        said = f"ignored: {ignored}" if ignored else "counts"
-        table.add_row(f"{moment:%Y-%m-%d %H:%M:%S}", f"~{source}", f"~{target}", said)
-    return table
+    shown = [
+        {"time": moment.replace(tzinfo=UTC), "from": f"~{source}", "to": f"~{target}", "ignored": ignored}
+        for moment, source, target, ignored in rows[-limit:]
+    ]
+    columns = (
+        Shown("time (UTC)", lambda row: f"{row['time']:%Y-%m-%d %H:%M:%S}", folds=True),
+        Shown("from", lambda row: row["from"]),
+        Shown("to", lambda row: row["to"]),
+        Shown("", lambda row: f"ignored: {row['ignored']}" if row["ignored"] else "counts", folds=True),
+    )
+    return Table(f"{website.name}: {len(rows):,} logins", NAMES, shown, columns)
 
 
 def undo_logins(home: Home, website: Website, source: str, target: str) -> int:
@@ -62,7 +65,7 @@ def known_visitor(home: Home, website: Website, user: str) -> str:
     return visitor
 
 
-def _told(home: Home, website: Website) -> list[Row]:
+def _told(home: Home, website: Website) -> list[Login]:
     """Return time, source, target and why it is ignored ("" if it counts) of every login, oldest first."""
     ingest(home, website)
     with open_engine(Build(home, website, datetime.now(UTC))) as engine:

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import dagster as dg
 import yaml
+from dagster_shared.error import SerializableErrorInfo
 
 from personalization_pipelines.definitions import complete, refresh_job_name, website_definitions
+from personalization_pipelines.foundation import errors
 from personalization_pipelines.foundation.errors import PermanentError
 from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.graph.parts import AS_OF_TAG, REBUILD_TAG, announce
+from personalization_pipelines.graph.run_history import history_failures
 from personalization_pipelines.website import Website
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -23,7 +26,10 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True)
 class RefreshReport:
-    """How a refresh ended: steps that ran, and a sentence for each that failed."""
+    """How a refresh ended: steps that ran, and a sentence for each that failed.
+
+    `run_id` is the run in Dagster's history, "" where it left no trace there.
+    """
 
     website: str
     run_id: str
@@ -49,13 +55,15 @@ def refresh(
     `as_of` rebuilds a past moment beside the current results, without a trace in Dagster's history.
     `select` builds one model with everything it needs, and publishes.
     """
+    if select is not None and select not in website.models:  # before the graph is made, which takes its time
+        raise PermanentError(f"website {website.name} has no model {select!r}; it has {', '.join(website.models)}")
     definitions = complete(home, website_definitions(website))
     job = definitions.resolve_job_def(refresh_job_name(website.name))
-    selection = _selection(definitions, website, select) if select else None
+    selection = _selection(definitions, website, select) if select is not None else None
     tags = {AS_OF_TAG: as_of.isoformat(), REBUILD_TAG: "true"} if as_of else {}
     token = announce.set(on_step)
     try:
-        with _instance(home, ephemeral=as_of is not None) as instance:
+        with history_failures(home), _instance(home, ephemeral=as_of is not None) as instance:
             result = job.execute_in_process(
                 run_config=QUIET, instance=instance, tags=tags, asset_selection=selection, raise_on_error=False
             )
@@ -65,7 +73,8 @@ def refresh(
     failures = tuple(_sentence(event, failed) for event in result.all_events if event.is_step_failure)
     if not result.success and not failures:
         failures = ("a blocking check failed: see the run in Dagit",)
-    return RefreshReport(website.name, result.run_id, len(result.get_step_success_events()), failures)
+    run_id = "" if as_of else result.run_id
+    return RefreshReport(website.name, run_id, len(result.get_step_success_events()), failures)
 
 
 def step_count(website: Website) -> int:
@@ -119,8 +128,6 @@ def _instance(home: Home, *, ephemeral: bool) -> dg.DagsterInstance:
 
 
 def _selection(definitions: dg.Definitions, website: Website, model: str) -> list[dg.AssetKey]:
-    if model not in website.models:
-        raise PermanentError(f"website {website.name} has no model {model!r}; it has {', '.join(website.models)}")
     key = dg.AssetKey([website.name, "models", model])
     wanted = dg.AssetSelection.assets(key).upstream() | dg.AssetSelection.assets(key).downstream()
     graph = definitions.resolve_asset_graph()
@@ -149,7 +156,15 @@ def _sentence(event: dg.DagsterEvent, failed_checks: dict[str | None, str]) -> s
     cause = error
     while cause and cause.cause:
         cause = cause.cause
-    return f"{event.step_key}: {cause.message.strip() if cause else 'failed'}"
+    return f"{event.step_key}: {_said(cause) if cause else 'failed'}"
+
+
+def _said(error: SerializableErrorInfo) -> str:
+    """Return an error's sentence; of one that is none of ours its first line, and that it is our fault."""
+    text = error.message.strip()
+    if hasattr(errors, error.cls_name or ""):
+        return text.partition(": ")[2] or text
+    return f"a fault of this program ({text.splitlines()[0] if text else error.cls_name}); please report it"
 
 
 def workspace_arguments() -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from personalization_pipelines.features.building import check_feature, run_feature
+from personalization_pipelines.features.comments import described
 from personalization_pipelines.features.sql_models import dependencies, feature_names, feature_sql, load_feature
 from personalization_pipelines.graph.automation import on_change
 from personalization_pipelines.graph.parts import (
@@ -20,7 +21,6 @@ from personalization_pipelines.graph.parts import (
     step,
 )
 from personalization_pipelines.graph.plots import events_per_day
-from personalization_pipelines.quality.contracts import load_contracts
 from personalization_pipelines.quality.table_checks import check_daily_share
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.one_build import Build
@@ -56,7 +56,7 @@ def _asset(website: Website, name: str) -> dg.AssetsDefinition:
         website.freshness.models,
         key=key(website, "features", name),
         deps=dependency_keys(website, name),
-        description=f"{load_contracts()[name].description}\n\n```sql\n{feature_sql(name)}\n```",
+        description=described(feature_sql(name)),
         automation_condition=on_change(),
         check_specs=_checks(website, name),
     )

@@ -11,6 +11,8 @@ PersonalizationError
 └── TransientError            the same call may succeed later
     ├── LogUnavailable        the event log cannot be written (disk full, I/O error)
     │   └── LogUncertain      … and a part may be stored: send it again with the same event ids
+    ├── DiskUnavailable       a file can not be read or written: full disk, missing rights, a directory in its place
+    ├── HistoryUnavailable    Dagster's history (what ran, and when) can not be read or written
     ├── LiveStoreUnavailable  the live store does not answer in time
     ├── ExportUnavailable     a notified export can not be fetched now: its host is away, slow or failing
     ├── StoreUnavailable      an object store does not answer, or an object is being written
@@ -19,6 +21,7 @@ PersonalizationError
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 
 
@@ -76,6 +79,38 @@ class LogUnavailable(TransientError):
 
 class LogUncertain(LogUnavailable):
     """The event log failed in the middle of this call: what it should have stored may be stored, or a part of it."""
+
+
+class DiskUnavailable(TransientError):
+    """The file system refused; the text names the file and what to do."""
+
+    @classmethod
+    def of(cls, error: OSError) -> DiskUnavailable:
+        """Return what the file system refused as a sentence."""
+        name = error.filename if isinstance(error.filename, str | bytes) else ""
+        place = name.decode(errors="replace") if isinstance(name, bytes) else name
+        what = error.strerror or str(error) or type(error).__name__
+        advice = _ADVICE.get(error.errno or 0, "look at the file and its directory, then run it again")
+        return cls(f"{place or 'the file system'}: {what[:1].lower()}{what[1:]}; {advice}")
+
+
+_RIGHTS = "give this user the right to it, or set PERSONALIZATION_HOME to a directory of its own"
+_SPACE = "free some space on that disk, then run it again"
+_ADVICE = {
+    errno.ENOSPC: _SPACE, errno.EDQUOT: _SPACE, errno.EFBIG: _SPACE,
+    errno.EACCES: _RIGHTS, errno.EPERM: _RIGHTS, errno.EROFS: _RIGHTS,
+    errno.EIO: "the disk itself fails: look at the system's log before anything else",
+    errno.EMFILE: "allow this user more open files (ulimit -n)",
+    errno.ENOMEM: "free some memory, then run it again",
+    errno.ENOTDIR: "a file stands where a directory is needed: move it away",
+    errno.EISDIR: "a directory stands where a file is needed: move it away",
+    errno.EEXIST: "something else stands there: move it away",
+    errno.ENOENT: "create it, or correct its name",
+}  # fmt: skip
+
+
+class HistoryUnavailable(TransientError):
+    """Dagster's history can not be read or written; nothing else is lost by it."""
 
 
 class LiveStoreUnavailable(TransientError):

@@ -67,9 +67,12 @@ class Home:
         made up on the way would silently split every visitor in two.
         """
         path = self.root / "key"
-        if not path.exists():
-            raise ConfigurationError(f"{path}: no installation key; run `personalization init` once")
-        key = bytes.fromhex(path.read_text().strip())
+        try:
+            key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+        except FileNotFoundError:
+            raise ConfigurationError(f"{path}: no installation key; run `personalization init` once") from None
+        except ValueError:
+            raise ConfigurationError(f"{path}: the key is not hex any more; put it back from a backup") from None
         if len(key) != KEY_BYTES:
             raise ConfigurationError(f"{path}: expected {KEY_BYTES} bytes in hex, found {len(key)}")
         return key

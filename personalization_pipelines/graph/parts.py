@@ -12,7 +12,12 @@ from typing import Any
 
 import dagster as dg
 
-from personalization_pipelines.foundation.errors import PermanentError, QualityGateFailed, TransientError
+from personalization_pipelines.foundation.errors import (
+    DiskUnavailable,
+    PermanentError,
+    QualityGateFailed,
+    TransientError,
+)
 from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.quality.table_checks import CheckReport
 from personalization_pipelines.website import Website
@@ -114,6 +119,8 @@ def step(name: str) -> Iterator[None]:
         raise dg.Failure(str(error), metadata=_told(error), allow_retries=False) from error
     except TransientError as error:
         raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=5) from error
+    except OSError as error:
+        raise dg.Failure(str(DiskUnavailable.of(error)), allow_retries=False) from error
 
 
 def _told(error: PermanentError) -> dict[str, Any]:

@@ -38,23 +38,24 @@ def _schema() -> dict[str, Any]:
     return json_schema()
 
 
-def keys_at(location: Path) -> list[str]:
+def keys_at(location: Path, schema: dict[str, Any] | None = None) -> list[str]:
     """Return the keys that the mapping at `location` may have; none where any key is allowed.
 
-    `location` is pydantic's: keys, list positions and the tags of unions on the way.
+    `location` is pydantic's: keys, list positions and the tags of unions on the way. Without a `schema` it is in a
+    website's file.
     """
-    nodes = [_schema()]
+    nodes, named = [schema or _schema()], (schema or _schema()).get("$defs", {})
     for part in location:
-        nodes = [inner for node in nodes for inner in _inside(node, part)]
-    return sorted({key for node in nodes for option in _options(node) for key in option.get("properties", {})})
+        nodes = [inner for node in nodes for inner in _inside(node, part, named)]
+    return sorted({key for node in nodes for option in _options(node, named) for key in option.get("properties", {})})
 
 
-def _inside(node: dict[str, Any], part: str | int) -> Iterator[dict[str, Any]]:
+def _inside(node: dict[str, Any], part: str | int, named: dict[str, Any]) -> Iterator[dict[str, Any]]:
     mapping = node.get("discriminator", {}).get("mapping", {})
     if part in mapping:  # a tag names the option and no place in the file
         yield {"$ref": mapping[part]}
         return
-    for option in _options(node):
+    for option in _options(node, named):
         if isinstance(part, int) and "items" in option:
             yield option["items"]
         elif part in option.get("properties", {}):
@@ -66,12 +67,12 @@ def _inside(node: dict[str, Any], part: str | int) -> Iterator[dict[str, Any]]:
             yield option
 
 
-def _options(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _options(node: dict[str, Any], named: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the schemas without references and unions that `node` stands for."""
     if "$ref" in node:
-        yield from _options(_schema()["$defs"][node["$ref"].rsplit("/", 1)[-1]])
+        yield from _options(named[node["$ref"].rsplit("/", 1)[-1]], named)
     elif "anyOf" in node or "oneOf" in node:
         for option in node.get("anyOf", []) + node.get("oneOf", []):
-            yield from _options(option)
+            yield from _options(option, named)
     else:
         yield node

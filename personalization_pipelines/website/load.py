@@ -60,6 +60,12 @@ def load_websites(home: Home) -> tuple[dict[str, Website], dict[str, Configurati
     return good, broken
 
 
+def website_line(home: Home, website: Website, place: Path) -> str:
+    """Return `file:line` of a place in a website's file: for what is found wrong after it was loaded."""
+    path = home.websites / f"{website.name}.yaml"
+    return f"{path}:{read_yaml(_bytes(path)).line(place)}"
+
+
 def load_document(document: Document, path: FilePath) -> Website:
     """Return the website of a document that was read from `path`, or raise all its problems."""
     if document.problems and not isinstance(document.value, dict):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from personalization_pipelines.models.registry import LATER_TYPES
+from personalization_pipelines.models.registry import LATER_TYPES, built_types
 from personalization_pipelines.website.scenario_parameters import Filters
 from personalization_pipelines.website.strict_yaml import Path
 
@@ -20,16 +20,28 @@ BUILT_FILTERS = (
 )  # fmt: skip
 
 
+INSTEAD = {
+    "predictive_popularity": "popularity", "ultimately_bought": "also_bought", "also_across_types": "also_bought",
+    "bundle": "also_basket", "next_item": "also_clicked", "session_knn": "item_knn", "matrix_factorization": "item_knn",
+    "ease": "item_knn", "graph_filter": "item_knn",
+}  # fmt: skip
+"""The built type that answers the question of one that is not built, more simply."""
+
+
 @dataclass(frozen=True)
 class Unbuilt:
-    """A place in the file (`*`: any key or list position) and, if given, the values that are not built."""
+    """A place in the file (`*`: any key or list position) and, if given, the values that are not built.
+
+    `instead` are the values that are.
+    """
 
     place: str
     values: tuple[object, ...] = ()
+    instead: tuple[str, ...] = ()
 
 
 UNBUILT: tuple[Unbuilt, ...] = (
-    Unbuilt("events.sources.*.format", ("xml", "export")),
+    Unbuilt("events.sources.*.format", ("xml", "export"), ("parquet", "csv", "jsonl")),
     Unbuilt("retention.events"),
     Unbuilt("visitor_groups"),
     Unbuilt("segment_groups"),
@@ -37,9 +49,9 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("models.*.submodels"),
     Unbuilt("models.*.segments"),
     Unbuilt("models.*.time_slots"),
-    Unbuilt("models.*.similarity", ("jaccard", "llr", "lift")),
-    Unbuilt("models.*.scope", ("session",)),
-    Unbuilt("scenarios.*.strategy.*.models.*.data", ("submodels", "segments")),
+    Unbuilt("models.*.similarity", ("jaccard", "llr", "lift"), ("cosine",)),
+    Unbuilt("models.*.scope", ("session",), ("visitor",)),
+    Unbuilt("scenarios.*.strategy.*.models.*.data", ("submodels", "segments"), ("main",)),
     *(Unbuilt(f"scenarios.*.filters.{name}") for name in Filters.model_fields if name not in BUILT_FILTERS),
     Unbuilt("scenarios.*.experiment"),
     Unbuilt("triggers"),
@@ -53,7 +65,24 @@ def not_built_yet(value: object) -> Iterator[tuple[Path, str]]:
             if not unbuilt.values:
                 yield path, f"`{path[-1]}` is not built yet; remove it to use the file with this version"
             elif isinstance(found, str | bool) and found in unbuilt.values:
-                yield path, f"`{path[-1]}: {str(found).lower()}` is not built yet"
+                yield path, f"`{path[-1]}: {str(found).lower()}` is not built yet{_instead(unbuilt, str(found))}"
+
+
+def is_unbuilt(path: Path) -> bool:
+    """Say whether the key at `path` is not built, whatever its value."""
+    patterns = (tuple(unbuilt.place.split(".")) for unbuilt in UNBUILT if not unbuilt.values)
+    return any(
+        len(pattern) == len(path) and all(part in ("*", key) for part, key in zip(pattern, path, strict=True))
+        for pattern in patterns
+    )
+
+
+def _instead(unbuilt: Unbuilt, found: str) -> str:
+    """Return what one may write instead: of model types the one that does most of it, of few values all."""
+    if unbuilt.values == LATER_TYPES:
+        near = INSTEAD.get(found)
+        return f"; did you mean {near}?" if near else f"; built are {', '.join(built_types())}"
+    return f"; built are {', '.join(unbuilt.instead)}" if unbuilt.instead else ""
 
 
 def _places(value: object, pattern: tuple[str, ...], path: Path) -> Iterator[tuple[Path, object]]:

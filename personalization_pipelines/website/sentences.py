@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from personalization_pipelines.models.registry import LATER_TYPES, built_types
 from personalization_pipelines.website.json_schema import keys_at
+from personalization_pipelines.website.not_built import is_unbuilt
 from personalization_pipelines.website.strict_yaml import Path
 
 SECRET_KEYS = {"license_key", "token"}
@@ -26,8 +27,13 @@ _BOUNDS = {
 }  # fmt: skip
 
 
-def sentences(error: ValidationError, value: object) -> Iterator[tuple[Path, str]]:
-    """Yield path and sentence of each thing wrong; `value` is the plain value that was validated."""
+def sentences(
+    error: ValidationError, value: object, keys: Callable[[Path], list[str]] = keys_at
+) -> Iterator[tuple[Path, str]]:
+    """Yield path and sentence of each thing wrong; `value` is the plain value that was validated.
+
+    `keys` tells which keys may stand at a place.
+    """
     by_path: dict[Path, list[Any]] = defaultdict(list)
     for detail in error.errors(include_url=False):
         by_path[_place(detail, value)].append(detail)
@@ -36,16 +42,26 @@ def sentences(error: ValidationError, value: object) -> Iterator[tuple[Path, str
         if len(details) > 1 and all(kinds):  # one error for each option of a union
             yield path, _expected(" or ".join(dict.fromkeys(filter(None, kinds))), details[0], path)
         else:
-            yield from ((path, _sentence(detail, path)) for detail in details)
+            yield from ((path, _sentence(detail, path, keys)) for detail in details)
 
 
 def did_you_mean(word: object, known: Iterable[str], *, otherwise: str = "expected one of") -> str:
     """Return `; did you mean x?` for the known word that is nearest, else all known words."""
     words = list(known)
-    near = difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {near[0]}?"
+    if near := nearest(word, words):
+        return f"; did you mean {near}?"
     return f"; {otherwise} {', '.join(words)}" if words and otherwise else ""
+
+
+def nearest(word: object, known: Iterable[str]) -> str:
+    """Return the known word that one may have meant, "" for none. Case and dashes are how one mistypes, too."""
+    plain = {_plain(one): one for one in known}
+    near = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=0.6)
+    return plain[near[0]] if near else ""
+
+
+def _plain(word: object) -> str:
+    return str(word).lower().replace("-", "_").replace(" ", "_")
 
 
 def shown(value: object) -> str:
@@ -92,7 +108,7 @@ def _found(value: object, path: Path) -> str:
     return name if SECRET_KEYS.intersection(map(str, path)) else f"the {name.removeprefix('a ')} {shown(value)}"
 
 
-def _sentence(detail: Any, path: Path) -> str:
+def _sentence(detail: Any, path: Path, keys: Callable[[Path], list[str]]) -> str:
     error_type = detail["type"]
     kind = _kind(error_type)
     if kind:
@@ -100,20 +116,31 @@ def _sentence(detail: Any, path: Path) -> str:
     if error_type in _BOUNDS:
         words, bound = _BOUNDS[error_type]
         return f"{shown(detail['input'])} must be {words} {detail['ctx'][bound]}"
+    if error_type == "extra_forbidden":
+        return _unknown_key(detail, path, keys)
     write = _SENTENCES.get(error_type)
-    return write(detail) if write else f"{detail['msg'][:1].lower()}{detail['msg'][1:]}"
+    text = write(detail) if write else str(detail["msg"]).replace("Input should be", "expected")
+    return f"{text[:1].lower()}{text[1:]}" if not write else text
 
 
-def _unknown_key(detail: Any) -> str:
-    known = keys_at(detail["loc"][:-1])
-    return f"unknown key{did_you_mean(detail['loc'][-1], known, otherwise='known here are')}"
+def _unknown_key(detail: Any, path: Path, keys: Callable[[Path], list[str]]) -> str:
+    word, known = detail["loc"][-1], keys(detail["loc"][:-1])
+    near = nearest(word, known)
+    if near and keys is keys_at and is_unbuilt((*path[:-1], near)):
+        built = [key for key in known if not is_unbuilt((*path[:-1], key))]
+        return f"unknown key; {near} is not built yet{_or_built(word, built)}"
+    return f"unknown key{did_you_mean(word, known, otherwise='known here are')}"
+
+
+def _or_built(word: object, built: list[str]) -> str:
+    return did_you_mean(word, built, otherwise="built here are")
 
 
 def _unknown_type(detail: Any) -> str:
     tag = str(detail["ctx"]["tag"])
-    near = difflib.get_close_matches(tag, built_types() + LATER_TYPES, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"built are {', '.join(built_types())}"
-    return f"there is no model type {shown(tag)}; {hint}"
+    near = nearest(tag, built_types() + LATER_TYPES)
+    later = f"; {near} is not built yet" if near in LATER_TYPES else ""
+    return f"there is no model type {shown(tag)}{later}{did_you_mean(tag, built_types(), otherwise='built are')}"
 
 
 def _literal(detail: Any) -> str:
@@ -134,7 +161,6 @@ def _pattern(detail: Any) -> str:
 
 _SENTENCES: dict[str, Callable[[Any], str]] = {
     "missing": lambda detail: "the key is required",
-    "extra_forbidden": _unknown_key,
     "invalid_key": lambda detail: f"the key {shown(detail['loc'][-1])} must be text",
     "literal_error": _literal,
     "value_error": lambda detail: str(detail["ctx"]["error"]),
@@ -145,5 +171,7 @@ _SENTENCES: dict[str, Callable[[Any], str]] = {
     ),
     "union_tag_invalid": _unknown_type,
     "union_tag_not_found": lambda detail: f"a model needs a `type`; built are {', '.join(built_types())}",
+    "int_from_float": lambda detail: f"expected a whole number, found {shown(detail['input'])}",
+    "string_too_long": lambda detail: f"the text is longer than {detail['ctx']['max_length']} characters",
     "finite_number": lambda detail: "expected a finite number",
 }

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from personalization_pipelines.cli import main
+from personalization_pipelines.commands.logins import logins_table
+from personalization_pipelines.commands.tables import print_table
 from personalization_pipelines.events.event import Event, encode
 from personalization_pipelines.events.lake.event_lake import event_files, ingest
 from personalization_pipelines.events.live.follower import Follower
@@ -53,8 +58,8 @@ def write(home: Home, *told: tuple[str, str, str]) -> None:
     log.close()
 
 
-def run(home: Home, *arguments: str, columns: int = 200) -> Result:
-    environment = {"PERSONALIZATION_HOME": str(home.root), "COLUMNS": str(columns)}
+def run(home: Home, *arguments: str) -> Result:
+    environment = {"PERSONALIZATION_HOME": str(home.root)}
     return CliRunner().invoke(main, ["logins", *arguments], env=environment, catch_exceptions=False)
 
 
@@ -99,10 +104,19 @@ def test_a_login_is_listed_and_undone_everywhere(home: Home, site: Website) -> N
 
 def test_tokens_are_listed_whole_also_in_a_terminal_of_80_columns(home: Home, site: Website) -> None:
     write(home, *(("login", f"anon{number}", "ann") for number in range(6)))
-    listed = run(home, "shop", columns=80).output
+    terminal = Console(file=StringIO(), force_terminal=True, width=80, color_system=None)
+    print_table(terminal, logins_table(home, site, None, 50), "table")
+    listed = terminal.file.getvalue()  # type: ignore[attr-defined]
     assert all(f"~{visitor(home, f'anon{number}')} " in listed for number in range(6))
     assert listed.count(f"~{visitor(home, 'ann')} ") == 6
     assert max(map(len, listed.splitlines())) <= 80
+
+
+def test_a_program_reads_the_same_as_json(home: Home, site: Website) -> None:
+    write(home, ("login", "anon", "ann"))
+    (login,) = json.loads(run(home, "shop", "--format", "json").output)
+    assert (login["from"], login["to"]) == (f"~{visitor(home, 'anon')}", f"~{visitor(home, 'ann')}")
+    assert login["ignored"] == "" and datetime.fromisoformat(login["time"]).tzinfo
 
 
 def test_only_logins_of_a_user_and_only_the_newest_are_listed_where_one_asks_so(home: Home, site: Website) -> None:

@@ -287,7 +287,7 @@ def test_a_large_import_counts_its_attributes_and_the_next_document_does_not(
         assert posted(home, website, {1: {"color": ["blue"]}})[0].error == ""
         delete(home, website, "2")
         assert posted(home, website, {3: {"color": ["pink"]}})[1].error == ""
-    known = known_attributes(catalogue(home, website), text_names(website), website.quality.items)
+    known = known_attributes(catalogue(home, website), text_names(home, website), website.quality.items)
     assert known.values == {"color": {"red", "blue", "pink"}}
 
 
@@ -315,7 +315,7 @@ def test_a_whole_version_is_counted_exactly_whatever_its_attributes_are(
     ]
     with table.locked():
         table.add(pa.Table.from_pylist(rows, ITEM_SCHEMA), "a", NOW)
-    known = known_attributes(table, text_names(website), website.quality.items)
+    known = known_attributes(table, text_names(home, website), website.quality.items)
     names, texts = counted(dict(enumerate(items)))
     nominal = {name: found for name, found in texts.items() if name != "Title"}
     single = {name for name, found in nominal.items() if limit < len(set(found)) > len(found) / 2}

@@ -61,7 +61,12 @@ def test_a_broken_gate_changes_nothing_and_the_history_names_rule_limit_and_rows
     assert (broken.rule, broken.rows) == ("item drop", ("1/7", "1/8", "1/9"))
     assert (row.rows, row.rejected, row.item_types, row.mode) == (8, 1, (1,), "full")
     assert "x" in (imports_directory(home, shop) / row.rejects_file).read_text()
-    assert row.error.startswith("item drop") and row.transaction
+    rejects = imports_directory(home, shop) / row.rejects_file
+    assert row.error.startswith("1 of 8 rows could not be taken (1 row: item_id ") and row.transaction
+    assert (
+        "and an item without a good row counts as gone: item drop: the import would remove 3 of 10 items" in row.error
+    )
+    assert f"Correct these rows ({rejects} lists them) and import again" in row.error
 
 
 def test_the_report_says_what_every_gate_found_and_what_was_forced(home: Home, shop: Website, tmp_path: Path) -> None:

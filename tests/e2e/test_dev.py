@@ -1,4 +1,4 @@
-"""`personalization dev` opens nothing to the network: Dagit has no login (reliability: T13)."""
+"""`personalization dev` opens nothing to the network (Dagit has no login), and nothing of it outlives it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.shop import command, free_port, wait_for, write_website
+from personalization_pipelines.foundation.home import Home
+from tests.e2e.shop import command, free_port, get, wait_for, write_website
 
 pytestmark = pytest.mark.e2e
 
@@ -30,13 +31,34 @@ def test_dagit_and_the_server_listen_on_this_machine_only(tmp_path: Path) -> Non
     assert {address for address, _ in addresses} <= LOOPBACK, addresses
 
 
+def test_ended_in_the_background_it_leaves_no_process_behind(home: Home) -> None:
+    write_website(home.root, "first", "00001")
+    shell = ["sh", "-c", '"$@" & wait $!', "sh"]  # a shell without job control: its background jobs ignore SIGINT
+    with running_dev(home.root, shell) as (process, (_, dagit)):
+        assert get(f"http://127.0.0.1:{dagit}/asset-groups").status == 200, "the address that `dev` prints"
+        started = list(in_session(process.pid))
+        assert len(started) >= 6, "the shell, dev, the server, Dagit's own processes"
+        os.kill(first_of(started, "dev", "--port"), signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+        assert lines_of(process.pid) == []
+
+
+def test_where_one_of_the_two_ends_the_other_does_too_and_that_is_a_failure(home: Home) -> None:
+    write_website(home.root, "first", "00001")
+    with running_dev(home.root) as (process, _):
+        os.kill(first_of(in_session(process.pid), "serve", "--host"), signal.SIGTERM)
+        assert process.wait(timeout=60) == 1
+        assert lines_of(process.pid) == []
+
+
 @contextlib.contextmanager
-def running_dev(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], tuple[int, int]]]:
-    """Run `personalization dev` until both its servers answer, and end it."""
+def running_dev(home: Path, before: Sequence[str] = ()) -> Iterator[tuple[subprocess.Popen[bytes], tuple[int, int]]]:
+    """Run `personalization dev` (after the words `before`) until both its servers answer, and end it."""
     server = free_port()
     dagit = server + 3000
+    dev = [sys.executable, "-m", "personalization_pipelines", "dev", "--port", str(server), "--dagit-port", str(dagit)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "personalization_pipelines", "dev", "--port", str(server), "--dagit-port", str(dagit)],
+        [*before, *dev],
         env={**os.environ, "PERSONALIZATION_HOME": str(home)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -47,12 +69,21 @@ def running_dev(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], tuple[int
         wait_for(f"http://127.0.0.1:{dagit}/server_info", process, 90)
         yield process, (server, dagit)
     finally:
-        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=20)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        for one in in_session(process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(one.name), signal.SIGKILL)
         process.wait()
+
+
+def first_of(processes: Iterable[Path], *words: str) -> int:
+    """Return the id of the first process of Python (not the shell) whose command line has the words in a row."""
+    wanted = b"\0" + b"\0".join(word.encode() for word in words)
+    lines = {int(one.name): (one / "cmdline").read_bytes() for one in processes}
+    return min(number for number, line in lines.items() if wanted in line and line.startswith(sys.executable.encode()))
 
 
 def listening(session: int) -> Iterator[tuple[str, int]]:
@@ -71,6 +102,16 @@ def in_session(session: int) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             if int(stat.read_text().rpartition(") ")[2].split()[3]) == session:
                 yield stat.parent
+
+
+def lines_of(session: int) -> list[str]:
+    """Return the state and the command line of each process of a session."""
+    found = []
+    for process in in_session(session):
+        with contextlib.suppress(OSError):
+            state = (process / "stat").read_text().rpartition(") ")[2][0]
+            found.append(f"{state} {(process / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()[:150]}")
+    return found
 
 
 def sockets_of(process: Path) -> Iterator[str]:

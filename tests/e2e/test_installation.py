@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,11 +124,10 @@ def test_the_command_line_recommends_what_the_server_does(built: Path, server: s
 
 
 def test_publications_can_be_listed_and_put_back(built: Path) -> None:
-    listed = command(built, "publications", "second").stdout.split("\n")
-    ids = [line.split()[-4] if line.startswith(" ") else line.split()[1] for line in listed if line.strip()]
-    assert len(ids) >= 2
-    older = next(line.split()[0] for line in listed if line.startswith("  "))
-    assert f"* {older}" in command(built, "publications", "second", "--rollback", older).stdout
+    listed = json.loads(command(built, "publications", "second", "--format", "json").stdout)
+    assert len(listed) >= 2 and sum(one["current"] for one in listed) == 1
+    older = next(one["id"] for one in listed if not one["current"])
+    assert f"*  {older}" in command(built, "publications", "second", "--rollback", older).stdout
 
 
 def digest(directory: Path) -> dict[str, str]:

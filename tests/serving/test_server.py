@@ -161,7 +161,9 @@ def test_a_taken_port_is_one_sentence(home: Home) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigurationError, match=f"127.0.0.1:{port} cannot be served on .*choose another --port"):
+        with pytest.raises(
+            ConfigurationError, match=f"127.0.0.1:{port} cannot be served on .*--port [0-9]+ is free, or stop"
+        ):
             serve(home, port=port)
 
 

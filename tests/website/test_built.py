@@ -113,7 +113,12 @@ def test_the_specifications_keys_all_parse_and_what_is_not_built_is_said_with_it
 @pytest.mark.parametrize("name", LATER_TYPES)
 def test_each_type_of_a_later_version_is_refused(name: str) -> None:
     found = list(not_built_yet({"models": {"x": {"type": name, "whatever": 1}}}))
-    assert found == [(("models", "x", "type"), f"`type: {name}` is not built yet")]
+    ((place, sentence),) = found
+    assert place == ("models", "x", "type")
+    assert sentence.startswith(f"`type: {name}` is not built yet; ")
+    assert sentence.endswith(
+        (*(f"did you mean {built}?" for built in built_types()), f"built are {', '.join(built_types())}")
+    )
 
 
 @pytest.mark.parametrize("name", built_types())

@@ -29,9 +29,10 @@ from personalization_pipelines.content.catalogue.known_attributes import (
 )
 from personalization_pipelines.content.catalogue.merging import KEY
 from personalization_pipelines.content.catalogue.versions import WHOLE_ROWS, VersionedTable
-from personalization_pipelines.content.files.mapping import load_mapping
+from personalization_pipelines.content.files.mapping import load_mapping, source_mapping
 from personalization_pipelines.content.report import GateRow
 from personalization_pipelines.foundation.errors import ImportRefused
+from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.values import ItemQuality
 
@@ -65,14 +66,15 @@ class Excess:
 class AttributeLimits:
     """Judges documents for one catalogue, under its lock, and keeps what is known of it."""
 
-    def __init__(self, website: Website, table: VersionedTable) -> None:
+    def __init__(self, home: Home, website: Website, table: VersionedTable) -> None:
+        self._home = home
         self._website = website
         self._table = table
         self._limits = website.quality.items
 
     @cached_property
     def _known(self) -> KnownAttributes:
-        return known_attributes(self._table, text_names(self._website), self._limits)
+        return known_attributes(self._table, text_names(self._home, self._website), self._limits)
 
     def excesses(self, documents: Sequence[pa.Table]) -> dict[int, Excess]:
         """Return why documents (items as INCOMING_SCHEMA) do not fit, by their numbers; the others fit together.
@@ -103,12 +105,12 @@ class AttributeLimits:
             self.keep()
 
 
-def text_names(website: Website) -> frozenset[str]:
+def text_names(home: Home, website: Website) -> frozenset[str]:
     """Return the names (lower case) of attributes that are text: usual ones, and those of the sources' mappings."""
     names = set(FREE_TEXT)
     for source in website.content.sources:
         try:
-            rules = load_mapping("items", source.mapping).rules
+            rules = load_mapping("items", source_mapping(home, source.mapping)).rules
         except ImportRefused as error:  # the import of that source fails with it; documents need not
             _log.warning("website %s: content.sources: %s", website.name, error)
         else:

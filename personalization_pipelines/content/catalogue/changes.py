@@ -118,7 +118,7 @@ class _Applying:
                 good.append(change)
             except PermanentError as error:
                 yield self._refuse(change, kind, error)
-        limits = AttributeLimits(self.website, catalogue(self.home, self.website))
+        limits = AttributeLimits(self.home, self.website, catalogue(self.home, self.website))
         excesses = limits.excesses([one.rows for one in arrived]) if kind.limited and good else {}
         for number, excess in excesses.items():
             yield self._refuse_excess(good[number], kind, arrived[number], excess)

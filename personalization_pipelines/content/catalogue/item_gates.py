@@ -21,6 +21,7 @@ from personalization_pipelines.website.values import ItemQuality
 
 SHOWN = 5
 ADVICE = "nothing was changed. If that is right, force it (--force), or change the limit"
+DROP = "item drop"
 FEW_PRICES = 10
 """So many prices may always jump: a person corrects a handful by hand, a broken feed breaks them all."""
 FREE_TEXT = frozenset(
@@ -81,23 +82,28 @@ def judge_items(
     return tuple(gates)
 
 
-def require(website: Website, gates: Iterable[GateRow], advice: str = ADVICE) -> None:
-    """Raise QualityGateFailed with a line for every broken rule, and what to do; nothing was stored by then."""
+def require(website: Website, gates: Iterable[GateRow], advice: str = ADVICE, first: str = "") -> None:
+    """Raise QualityGateFailed with a line for every broken rule, and what to do; nothing was stored by then.
+
+    `first` is said before the lines.
+    """
     broken = [gate for gate in gates if not gate.ok]
     if broken:
-        raise gate_failure(website, broken, advice)
+        raise gate_failure(website, broken, advice, first)
 
 
-def gate_failure(website: Website, broken: Sequence[GateRow], advice: str = ADVICE) -> QualityGateFailed:
+def gate_failure(
+    website: Website, broken: Sequence[GateRow], advice: str = ADVICE, first: str = ""
+) -> QualityGateFailed:
     """Return the failure of broken rules: a line for each, and what to do."""
     lines = [f"{gate.sentence} ({gate.key} of website {website.name})" for gate in broken]
-    return QualityGateFailed("\n".join(lines) + f"; {advice}", [gate.cells for gate in broken])
+    return QualityGateFailed(first + "\n".join(lines) + f"; {advice}", [gate.cells for gate in broken])
 
 
 def _drop(website: Website, changes: Changes) -> GateRow:
     most = website.quality.items.max_drop
     return GateRow(
-        "item drop",
+        DROP,
         f"more than {most:.0%} may not go",
         f"the import would remove {changes.removed:,} of {changes.before:,} items",
         changes.removed <= most * changes.before,

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from personalization_pipelines.content.catalogue.attribute_limits import AttributeLimits
-from personalization_pipelines.content.catalogue.item_gates import judge_items, require
+from personalization_pipelines.content.catalogue.item_gates import DROP, judge_items, require
 from personalization_pipelines.content.catalogue.merging import COMPARED, KEY, Changes, merge_items
 from personalization_pipelines.content.catalogue.read_items import ITEM_SCHEMA, Incoming, price_digests, read_items
 from personalization_pipelines.content.catalogue.states import State
@@ -32,7 +32,7 @@ from personalization_pipelines.content.import_history import (
     record_import,
     row_of,
 )
-from personalization_pipelines.content.report import GateRow, ImportReport
+from personalization_pipelines.content.report import GateRow, ImportReport, rows
 from personalization_pipelines.foundation.errors import ImportRefused
 from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.foundation.progress import Progress
@@ -124,7 +124,7 @@ def _import(job: Job, mode: Mode, force: bool) -> ImportReport:
     gates = judge_items(job.website, job.mapping.rules, incoming, changes, versioned)
     job.known["gates"] = gates
     if not force:
-        require(job.website, gates)
+        require(job.website, gates, *_told_of_rejects(incoming, gates, rejects.written))
     if changes.any or not versions:
         changes.store(versioned, import_id, job.now)
     else:
@@ -133,8 +133,23 @@ def _import(job: Job, mode: Mode, force: bool) -> ImportReport:
     if changes.any or not is_recorded(job.home, job.website, import_id):
         record_import(job.home, job.website, _row(job, report))
     if changes.any:
-        AttributeLimits(job.website, versioned).keep_whole()
+        AttributeLimits(job.home, job.website, versioned).keep_whole()
     return report
+
+
+def _told_of_rejects(incoming: Incoming, gates: tuple[GateRow, ...], listed: Path | None) -> tuple[str, ...]:
+    """Return what to do and what to say first where items may only seem to be gone, as their rows were rejected."""
+    if not incoming.rejected or all(gate.ok for gate in gates if gate.rule == DROP):
+        return ()
+    said = (
+        f"{incoming.rejected:,} of {rows(incoming.rows)} could not be taken ({incoming.why()}), and an item without a "
+        "good row counts as gone: "
+    )
+    advice = (
+        f"nothing was changed. Correct these rows ({listed} lists them) and import again; or, if these items are to "
+        "go, force it (--force), or change the limit"
+    )
+    return advice, said
 
 
 def _read(mode: Mode, incoming: Incoming) -> dict[str, Any]:

@@ -23,6 +23,10 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from personalization_pipelines.content.report import Kind
 from personalization_pipelines.foundation.errors import ImportRefused
 from personalization_pipelines.foundation.fields import Strict
+from personalization_pipelines.foundation.home import Home
+from personalization_pipelines.website.json_schema import keys_at
+from personalization_pipelines.website.sentences import did_you_mean, sentences
+from personalization_pipelines.website.strict_yaml import Path as Place
 from personalization_pipelines.website.strict_yaml import read_yaml
 
 CANONICAL: dict[Kind, tuple[str, ...]] = {
@@ -233,18 +237,24 @@ def load_mapping(kind: Kind, mapping: str | Path | None) -> NamedMapping:
         return NamedMapping(Mapping(kind=kind), "", "")
     name, data = _read(str(mapping))
     document = read_yaml(data)
-    problems = [(found.line, found.path, found.sentence) for found in document.problems]
+    problems = [(one.line, one.path, one.sentence) for one in document.problems]
     rules = None
     try:
         rules = Mapping.model_validate(document.value)
     except ValidationError as error:
-        problems += [(document.line(loc := tuple(one["loc"])), loc, _sentence(one)) for one in error.errors()]
+        found = sentences(error, document.value, _keys_at)
+        problems += [(document.line(place), place, sentence) for place, sentence in found]
     if problems or rules is None:
         lines = [f"{name}:{line}: {'.'.join(map(str, path)) or 'file'}: {what}" for line, path, what in problems]
         raise ImportRefused("\n".join(lines))
     if rules.kind != kind:
         raise ImportRefused(f"{name}:{document.line(('kind',))}: kind: this maps {rules.kind}, not {kind}")
     return NamedMapping(rules, name, hashlib.sha256(data).hexdigest())
+
+
+def source_mapping(home: Home, mapping: str | None) -> str | None:
+    """Return what `load_mapping` reads for a source of a website's file: relative paths are under the home."""
+    return mapping if mapping is None or _is_shipped(mapping) else str(home.root / mapping)
 
 
 def shipped_mappings(kind: Kind) -> dict[str, Mapping]:
@@ -259,19 +269,21 @@ def fitting_mappings(kind: Kind, found: list[str]) -> list[str]:
 
 
 def _read(mapping: str) -> tuple[str, bytes]:
-    entry = SHIPPED / f"{mapping}.yml"
-    if "/" not in mapping and "\\" not in mapping and entry.is_file():
-        return f"{mapping}.yml", entry.read_bytes()
+    if _is_shipped(mapping):
+        return f"{mapping}.yml", (SHIPPED / f"{mapping}.yml").read_bytes()
     try:
         return mapping, Path(mapping).read_bytes()
-    except OSError:
+    except (OSError, ValueError) as error:
+        what = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or error
         names = sorted(one.name.removesuffix(".yml") for one in SHIPPED.iterdir() if one.name.endswith(".yml"))
         raise ImportRefused(
-            f"mapping {mapping!r}: no such file, and none of that name is shipped ({', '.join(names)})"
+            f"mapping {mapping!r}: {what}, and none of that name is shipped{did_you_mean(Path(mapping).stem, names)}"
         ) from None
 
 
-def _sentence(error: Any) -> str:
-    if error["type"] == "extra_forbidden":
-        return "unknown key; remove it or correct its name"
-    return str(error["msg"]).removeprefix("Value error, ")
+def _is_shipped(mapping: str) -> bool:
+    return not set(mapping) & {"/", "\\", "\0"} and (SHIPPED / f"{mapping}.yml").is_file()
+
+
+def _keys_at(location: Place) -> list[str]:
+    return keys_at(location, Mapping.model_json_schema())

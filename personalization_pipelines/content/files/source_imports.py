@@ -19,7 +19,7 @@ import msgspec
 from personalization_pipelines import __version__
 from personalization_pipelines.content.catalogue.items import catalogue, import_items
 from personalization_pipelines.content.files.import_events import import_events
-from personalization_pipelines.content.files.mapping import load_mapping
+from personalization_pipelines.content.files.mapping import load_mapping, source_mapping
 from personalization_pipelines.content.files.object_stores import StoredObject
 from personalization_pipelines.content.import_history import imports_directory
 from personalization_pipelines.content.report import Kind
@@ -51,14 +51,15 @@ class Remembered(msgspec.Struct, frozen=True):
 def refresh_items(home: Home, website: Website, source: Source, files: Found, now: datetime) -> None:
     """Import the items of a source, unless its objects are unchanged. Raises what `import_items` does."""
     table = catalogue(home, website)
-    rules, key, before = _rules(website, source, "items"), f"items {source.mode} {source.files}", table.newest()
+    rules, key, before = _rules(home, website, source, "items"), f"items {source.mode} {source.files}", table.newest()
     known = _remembered(home, website).get(key)
     fresh = files
     if known and known.rules == rules and before and known.led_to == before.file:
         fresh = _items_left(known, source, files)
     if not fresh:
         return
-    report = import_items(home, website, fresh, mapping=source.mapping, mode=source.mode, format=source.format, now=now)
+    mapping = source_mapping(home, source.mapping)
+    report = import_items(home, website, fresh, mapping=mapping, mode=source.mode, format=source.format, now=now)
     after = table.newest()
     if after and (after == before or after.import_id == report.import_id):  # else another import came in between
         objects = _all_told(files)
@@ -67,7 +68,7 @@ def refresh_items(home: Home, website: Website, source: Source, files: Found, no
 
 def refresh_events(home: Home, website: Website, source: Source, files: Found) -> None:
     """Import the events of a source, but those of unchanged objects. Raises what `import_events` does."""
-    rules, key = _rules(website, source, "events"), f"events {source.files}"
+    rules, key = _rules(home, website, source, "events"), f"events {source.files}"
     known = _remembered(home, website).get(key)
     fresh = files
     if known and known.rules == rules and any(one.import_id == known.led_to for one in imports(home, website)):
@@ -75,7 +76,8 @@ def refresh_events(home: Home, website: Website, source: Source, files: Found) -
         fresh = [one for one in files if _told(one) not in seen]
     if files and not fresh:
         return
-    import_events(home, website, fresh, mapping=source.mapping, format=source.format, skip_equal="of grown files")
+    mapping = source_mapping(home, source.mapping)
+    import_events(home, website, fresh, mapping=mapping, format=source.format, skip_equal="of grown files")
     if stored := imports(home, website):
         _remember(home, website, key, Remembered(rules, stored[-1].import_id, _all_told(files)))
 
@@ -102,10 +104,10 @@ def _all_told(files: Found) -> list[tuple[str, int, str]]:
     return [told for one in files if (told := _told(one))]
 
 
-def _rules(website: Website, source: Source, kind: Kind) -> str:
+def _rules(home: Home, website: Website, source: Source, kind: Kind) -> str:
     """Return a text that is another whenever the same bytes might be imported in another way; "" for no import."""
     try:
-        mapping = load_mapping(kind, source.mapping)
+        mapping = load_mapping(kind, source_mapping(home, source.mapping))
     except ImportRefused:
         return ""  # the import says what is wrong with it
     return fingerprint(
