@@ -82,7 +82,7 @@ def test_a_shipped_mapping_that_is_misspelt_is_named(home: Home) -> None:
         ("models: {a: {type: also-bougt}}", "there is no model type `also-bougt`; did you mean also_bought?"),
         ("models: {a: {type: bundel}}", "there is no model type `bundel`; bundle is not built yet; built are "),
         ("models: {a: {type: session_knn}}", "`type: session_knn` is not built yet; did you mean item_knn?"),
-        ("models: {a: {type: random}}", "`type: random` is not built yet; built are popularity, "),
+        ("models: {a: {type: random}}", "`type: random` is not built yet; built are "),
         ("models: {a: {type: popularity, submodel: {}}}", "unknown key; submodels is not built yet; built here are "),
         ("models: {a: {type: also_bought, similarity: lift}}", "`similarity: lift` is not built yet; built are cosine"),
     ],
