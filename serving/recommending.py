@@ -30,12 +30,13 @@ from personalization_pipelines.events.links import Signer, answer_id
 from personalization_pipelines.identifiers import pseudonym
 from personalization_pipelines.scenarios.plan import PlanScenario
 from personalization_pipelines.scenarios.published import Publication
+from personalization_pipelines.unset import without_unset
 from personalization_pipelines.website import Website
 from serving.plain_json import plain_json
 from serving.problems import CONTENT_TYPE, log_unexpected, problem_body
 from serving.question import Answer, LiveHistory, Question
 from serving.raw_request import check_url_length, decode_path, parse_parameters
-from serving.request import Address, Wanted, parse_address, parse_callback, parse_wanted
+from serving.request import Address, Wanted, known_user, parse_address, parse_callback, parse_wanted
 from serving.responses import HOST_CHARACTERS, Links, Writing, answer_value, as_json, as_jsonp, cache_headers, lifetime
 from serving.services import Services
 from serving.shelf import shelf_of
@@ -184,8 +185,9 @@ class Recommender:
         address = parse_address(decode_path(environ))
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             raise MethodNotAllowed(["GET", "HEAD"], f"method {environ['REQUEST_METHOD'][:20]}: expected GET.")
-        parameters = parse_parameters(environ, 0)
+        parameters = without_unset(parse_parameters(environ, 0))
         served = self._served(address, environ)
+        address = known_user(address, served.website)
         publication = served.publication
         if publication is None:
             raise ServiceUnavailable("Nothing is published for this website yet: build it, then ask.", retry_after=30)

@@ -101,7 +101,7 @@ class _Reader(StrictReader[XmlUser]):
 
     def _begin_user(self, user: str) -> None:
         try:
-            known = visitor_of(user, self.website.customer_id, b"")
+            known = visitor_of(user, self.website, b"")
         except InvalidIdentifier:
             known = ""
         if not known:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from personalization_pipelines.errors import InvalidIdentifier
@@ -24,11 +25,14 @@ from personalization_pipelines.events.batch_usual import (
 from personalization_pipelines.events.event import encode
 from personalization_pipelines.events.judge import Call, Refuse, judge
 from personalization_pipelines.events.rules import RULES, Rule
+from personalization_pipelines.unset import UNSET
 from personalization_pipelines.website import Website
 
 __all__ = ["MAX_BYTES", "MAX_CONTAINERS", "MAX_EVENTS", "Batch", "judge_batch"]
 
 _KNOWN = {name for rule in RULES.values() for name in rule.parameters} | JUDGED_NAMES | {"rid", EVENT_ID}
+NUMBERS = frozenset({"quantity", "rating", "percentage"})
+"""What may be a number with a fraction: it is rounded. Ids with one are refused."""
 _MAX_NUMBER = 2**64
 _TOO_MANY = Refuse(413, "", f"batch of more than {MAX_EVENTS} events, each item counted: send smaller ones.")
 
@@ -106,7 +110,7 @@ def _call(sent: Sent) -> Call:
         if known in place:
             raise InvalidIdentifier(f"{given[:40]!r} is given twice: expected it once")
         if place is path or known in _KNOWN or _is_plain(value):
-            place[known] = _texts(given, value)
+            place[known] = _texts(given, value, fractions=known in NUMBERS)
     event, user, kind = (_single(path, name) for name in ("event", "user", "type"))
     rule = RULES.get(event)
     if rule and rule.path == "users":
@@ -114,7 +118,7 @@ def _call(sent: Sent) -> Call:
     else:
         where = [user] if rule and rule.path == "user" else [user, kind, _item(path, rule)]
     event_id = _taken(parameters, EVENT_ID)
-    checked = read_event_id(event_id) if event_id else ""
+    checked = read_event_id(event_id) if event_id not in UNSET else ""
     return Call(event, where, {name: texts for name, texts in parameters.items() if texts}, checked)
 
 
@@ -122,15 +126,17 @@ def _is_plain(value: object) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool)
 
 
-def _texts(name: str, value: object) -> list[str]:
+def _texts(name: str, value: object, *, fractions: bool) -> list[str]:
     """Return a field's values as texts; what is null or empty counts as not given."""
-    values = value if isinstance(value, list) else [] if value is None else [value]
-    return [text for one in values if (text := _one_text(name, one))]
+    values = value if isinstance(value, list) else [value]
+    return [text for one in values if one is not None and (text := _one_text(name, one, fractions=fractions))]
 
 
-def _one_text(name: str, value: Any) -> str:
+def _one_text(name: str, value: Any, *, fractions: bool) -> str:
     if isinstance(value, str):
         return value
+    if fractions and isinstance(value, float):
+        return f"{Decimal(repr(value)):f}"
     if not _is_plain(value):
         raise InvalidIdentifier(f"{name[:40]!r}: expected a text or a whole number, or several in an array")
     if not -_MAX_NUMBER < value < _MAX_NUMBER:

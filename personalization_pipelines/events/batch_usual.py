@@ -24,6 +24,7 @@ from personalization_pipelines.events.rules import MAX_ITEMS, RULES, Rule
 from personalization_pipelines.events.signature import OVERRIDE
 from personalization_pipelines.events.visitors import Visitors
 from personalization_pipelines.identifiers import MAX_NUMERIC_ITEM, parse_item_type
+from personalization_pipelines.unset import UNSET
 from personalization_pipelines.website import Website
 
 EVENT_ID = "event_id"
@@ -96,7 +97,7 @@ class UsualEvents:
         self._items = _Remembered(lambda text: _encode(website.item_id(text))[1:-1].decode())
         self._fields = _Remembered(_read_one)
         self._shapes = _Remembered(self._shape)
-        self._visitors, self._until = Visitors(website.customer_id, key), 0.0
+        self._visitors, self._until = Visitors(website, key), 0.0
 
     def records(self, sent: Sequence[Sent], now: int, judged: Judged) -> tuple[list[bytes], list[str]]:
         """Return the records of a batch and the kind of each, in their order; those of unusual events come of `judged`.
@@ -157,7 +158,7 @@ class UsualEvents:
         """Return the visitors of the last minute's users."""
         now = time.monotonic()
         if now > self._until or len(self._visitors) > MAX_VISITORS:
-            self._visitors, self._until = Visitors(self.website.customer_id, self._key), now + VISITOR_SECONDS
+            self._visitors, self._until = Visitors(self.website, self._key), now + VISITOR_SECONDS
         return self._visitors
 
     def _shape(self, rest: bytes) -> _Shape:
@@ -231,8 +232,10 @@ def _columns(sent: Sequence[Sent]) -> tuple[list[Any], list[Any], list[Any], lis
 
 
 def _says_nothing(rule: Rule, name: str, value: Any) -> bool:
-    """Tell whether this is a field that nothing reads of this kind of event."""
-    if name in rule.parameters or name in PATH_NAMES or name in JUDGED_NAMES or name != name.lower():
+    """Tell whether this is a field that nothing reads of this kind of event, or that holds nothing."""
+    if name in rule.parameters:
+        return value is None or (value.__class__ is str and value in UNSET)
+    if name in PATH_NAMES or name in JUDGED_NAMES or name != name.lower():
         return False
     return bool(value) if value.__class__ is str else value.__class__ is int and 0 <= value <= MAX_NUMERIC_ITEM
 
@@ -240,7 +243,7 @@ def _says_nothing(rule: Rule, name: str, value: Any) -> bool:
 def _read_one(key: tuple[str, str, str]) -> dict[str, Any]:
     """Return the fields that one parameter of one kind of event sets."""
     word, name, text = key
-    if not text or name not in RULES[word].parameters:
+    if text in UNSET or name not in RULES[word].parameters:
         raise Unusual
     return RULES[word].parameters[name](name, [text])
 

@@ -71,7 +71,7 @@ BAD = {
     "price is no amount": {"price": "-1"},
     "currency is no ISO 4217 code": {"currency": "euro"},
     "rating is no whole number": {"rating": "101"},
-    "percentage is no whole number": {"percentage": "5.5"},
+    "percentage is no whole number": {"percentage": "100.6"},
     "category is no path": {"category": "/A\u0007"},
     "segments is no list": {"segments": "7;11"},
     "order is longer": {"order": "x" * 129},
