@@ -24,6 +24,7 @@ from personalization_pipelines.events.batch_usual import (
 )
 from personalization_pipelines.events.event import encode
 from personalization_pipelines.events.judge import Call, Refuse, judge
+from personalization_pipelines.events.origins import Origin, mark_origins
 from personalization_pipelines.events.rules import RULES, Rule
 from personalization_pipelines.unset import UNSET
 from personalization_pipelines.website import Website
@@ -55,16 +56,16 @@ class _Refused(Exception):
         self.decision = decision
 
 
-def judge_batch(body: bytes, website: Website, now: int, key: bytes) -> Batch | Refuse:
+def judge_batch(body: bytes, website: Website, now: int, key: bytes, origin: Origin | None = None) -> Batch | Refuse:
     """Decide about a body of events at `now` (microseconds since 1970): all of them, or none with the first fault.
 
-    The refusal names the event by its position, the first one being 1.
+    `origin` marks events of nobody by the source of the body. The refusal names the event by its position, the first one being 1.
     """
     try:
         sent = read_body(body)
         if len(sent) > MAX_EVENTS:
             return Refuse(413, "", f"batch of {len(sent)} events: expected at most {MAX_EVENTS}.")
-        records, kinds = usual_events(website, key).records(sent, now, _Judged(body, website, now, key))
+        records, kinds = usual_events(website, key).records(sent, now, _Judged(body, website, now, key, origin), origin)
     except InvalidIdentifier as error:
         return Refuse(400, "", str(error))
     except _Refused as refused:
@@ -75,8 +76,9 @@ def judge_batch(body: bytes, website: Website, now: int, key: bytes) -> Batch | 
 class _Judged:
     """Judges single events of a batch. The body is read again for the first of them: fields were taken away."""
 
-    def __init__(self, body: bytes, website: Website, now: int, key: bytes) -> None:
+    def __init__(self, body: bytes, website: Website, now: int, key: bytes, origin: Origin | None) -> None:
         self._body = body
+        self._origin = origin
         self._facts = website, now, key
         self._sent: list[Sent] = []
 
@@ -89,8 +91,9 @@ class _Judged:
             decision = Refuse(400, "", str(error))
         if isinstance(decision, Refuse):
             raise _Refused(_at(index + 1, decision))
-        texts += [encode(event).decode() for event in decision.events]
-        kinds += [event.event for event in decision.events]
+        events = mark_origins(decision.events, self._origin) if self._origin else decision.events
+        texts += [encode(event).decode() for event in events]
+        kinds += [event.event for event in events]
         if len(texts) > MAX_EVENTS:
             raise _Refused(_TOO_MANY)
 

@@ -20,6 +20,7 @@ from personalization_pipelines.events.batch_body import MAX_EVENTS, Sent
 from personalization_pipelines.events.event import Event, encode
 from personalization_pipelines.events.judge import undeclared
 from personalization_pipelines.events.links import LINKED
+from personalization_pipelines.events.origins import COUNTED, Origin
 from personalization_pipelines.events.rules import MAX_ITEMS, RULES, Rule
 from personalization_pipelines.events.signature import OVERRIDE
 from personalization_pipelines.events.visitors import Visitors
@@ -99,10 +100,13 @@ class UsualEvents:
         self._shapes = _Remembered(self._shape)
         self._visitors, self._until = Visitors(website, key), 0.0
 
-    def records(self, sent: Sequence[Sent], now: int, judged: Judged) -> tuple[list[bytes], list[str]]:
+    def records(
+        self, sent: Sequence[Sent], now: int, judged: Judged, origin: Origin | None = None
+    ) -> tuple[list[bytes], list[str]]:
         """Return the records of a batch and the kind of each, in their order; those of unusual events come of `judged`.
 
-        `now` in microseconds since 1970. `sent` is used up: its objects lose user, item and event id.
+        `now` in microseconds since 1970. `sent` is used up: its objects lose user, item and event id. `origin` marks
+        the events of nobody.
         """
         texts: list[str] = []
         kinds: list[str] = []
@@ -129,6 +133,8 @@ class UsualEvents:
                     item = items[item]
                 if event_id is not None:
                     after = f"{before_id}{read_event_id(event_id)}{after_id}"
+                if origin and not visitor and kind in COUNTED:
+                    after = _with_origin(after, origin(kind, _plain(item)))
                 texts.append(f"{start}{item}{after}")
                 kinds.append(kind)
             except NOT_USUAL:
@@ -246,6 +252,19 @@ def _read_one(key: tuple[str, str, str]) -> dict[str, Any]:
     if text in UNSET or name not in RULES[word].parameters:
         raise Unusual
     return RULES[word].parameters[name](name, [text])
+
+
+def _plain(item: Any) -> str:
+    """Return an item's id, given as in JSON; Unusual where that is another text."""
+    text = str(item)
+    if "\\" in text:
+        raise Unusual
+    return text
+
+
+def _with_origin(after: str, origin: str) -> str:
+    """Return the end of a record with its last field."""
+    return f'{after[:-1]},"origin":"{origin}"}}'
 
 
 def _text(value: Any) -> str:
