@@ -59,7 +59,8 @@ class _Refused(Exception):
 def judge_batch(body: bytes, website: Website, now: int, key: bytes, origin: Origin | None = None) -> Batch | Refuse:
     """Decide about a body of events at `now` (microseconds since 1970): all of them, or none with the first fault.
 
-    `origin` marks events of nobody by the source of the body. The refusal names the event by its position, the first one being 1.
+    `origin` marks events of nobody by the source of the body. The refusal names the event by its position, the first
+    one being 1.
     """
     try:
         sent = read_body(body)

@@ -52,7 +52,7 @@ def test_a_purchase_becomes_the_lakes_row(home: Home, shop: Website, tmp_path: P
             "verified": None,
             "source_visitor": "",
             "is_bot": None,
-            "origin": None,
+            "origin": "",
         }
     ]
 

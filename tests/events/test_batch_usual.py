@@ -15,6 +15,7 @@ from personalization_pipelines.events.batch import Batch, judge_batch
 from personalization_pipelines.events.batch_usual import MAX_SHAPE_BYTES, UsualEvents, usual_events
 from personalization_pipelines.events.event import decode, encode
 from personalization_pipelines.events.judge import RULES, Call, Refuse, judge
+from personalization_pipelines.events.origins import Origins
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 
@@ -121,6 +122,20 @@ def test_a_batch_is_stored_and_refused_as_its_events_are_alone(sent: list[dict[s
     expected = one_by_one(sent, website)
     assert together(sent, website) == expected
     assert together(sent, website) == expected  # with what was remembered of the first time
+
+
+def test_nobodys_events_are_marked_with_their_origin_by_either_way() -> None:
+    origin = Origins().at(ALPHANUMERIC, "203.0.113.7", NOW)
+    items: list[Any] = [5, "x", 'a"b', "ä", [7]]
+    sent = [{**CLICK, "user": user, "item": item, **more} for user in ("undefined", "ann") for item in items
+            for more in ({}, {"event_id": ID}, {"lang": ["de"]})]  # fmt: skip
+    sent.append({**CLICK, "event": "rendered", "user": "", "item": ["5", "6"]})
+    batch = judge_batch(json.dumps(sent).encode(), ALPHANUMERIC, NOW, KEY, origin)
+    assert isinstance(batch, Batch)
+    assert batch.records == [encode(decode(record)) for record in batch.records]
+    expected = [(item, origin("click", item)) for item in ("5", "x", 'a"b', "ä", "7") for _ in range(3)]
+    expected += [(item, "") for item, _ in expected] + [("5", ""), ("6", "")]
+    assert [(event.item, event.origin) for event in map(decode, batch.records)] == expected
 
 
 @pytest.mark.parametrize("word", BUILT)

@@ -88,10 +88,10 @@ insert into lake_events (record_id, time, event, source_visitor, visitor, is_bot
     ('6', '2026-03-01 10:06', 'login', 'a5', 'ann', true);
 select source, time, hop, is_owner, ignored from visitor_logins;
 values
-    ('a1', '2026-03-01 10:01:00', 1, true, ''),
-    ('a2', '2026-03-01 10:02:00', 1, true, ''),
-    ('a3', '2026-03-01 10:03:00', 1, true, ''),
-    ('a4', '2026-03-01 10:04:00', 1, true, ''),
-    ('a5', '2026-03-01 10:05:00', 1, true, ''),
-    ('a5', '2026-03-01 10:06:00', 0, false, 'robot'),
-    ('robot', '2026-03-01 09:00:00', 0, false, 'robot');
+    ('a1', '2026-03-01 10:01:00', 1, True, ''),
+    ('a2', '2026-03-01 10:02:00', 1, True, ''),
+    ('a3', '2026-03-01 10:03:00', 1, True, ''),
+    ('a4', '2026-03-01 10:04:00', 1, True, ''),
+    ('a5', '2026-03-01 10:05:00', 1, True, ''),
+    ('a5', '2026-03-01 10:06:00', 0, False, 'robot'),
+    ('robot', '2026-03-01 09:00:00', 0, False, 'robot');
