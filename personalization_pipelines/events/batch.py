@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from personalization_pipelines.errors import InvalidIdentifier
@@ -140,7 +139,7 @@ def _one_text(name: str, value: Any, *, fractions: bool) -> str:
     if isinstance(value, str):
         return value
     if fractions and isinstance(value, float):
-        return f"{Decimal(repr(value)):f}"
+        return repr(value)
     if not _is_plain(value):
         raise InvalidIdentifier(f"{name[:40]!r}: expected a text or a whole number, or several in an array")
     if not -_MAX_NUMBER < value < _MAX_NUMBER:
