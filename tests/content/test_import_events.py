@@ -133,6 +133,24 @@ def test_rows_of_nobody_are_kept_without_a_visitor(home: Home, shop: Website, tm
     assert [bool(row["visitor"]) for row in stored_events(home, shop)] == [False, False, True]
 
 
+def test_users_who_are_nobody_to_the_tracker_are_nobody_in_a_file(home: Home, tmp_path: Path) -> None:
+    users = ["undefined", "NULL", "None", "NaN", "[object Object]", "Guest", "guest2"]
+    path = write(tmp_path, "events.csv", [purchase(user) for user in users])
+    report = import_events(home, make_website(placeholder_users=["guest"]), [path], now=NOW)
+    assert (report.added, report.anonymous) == (7, 6)
+
+
+def test_numbers_are_rounded_as_the_tracker_rounds_them(home: Home, shop: Website, tmp_path: Path) -> None:
+    rows = [
+        purchase(quantity="2.5", price="9.999", currency="EUR"),
+        purchase(quantity="0.35", price="34.333333333", currency="EUR"),
+        purchase(quantity="1.0000", price="12.345", currency="EUR", percentage="33.3"),
+    ]
+    import_events(home, shop, [write(tmp_path, "events.csv", rows)], now=NOW)
+    found = [(row["quantity"], row["price_minor"], row["percentage"]) for row in stored_events(home, shop)]
+    assert sorted(found, key=str) == [(1, 1234, 33), (1, 3433, None), (2, 1000, None)]
+
+
 def test_a_time_without_zone_is_the_websites(home: Home, shop: Website, tmp_path: Path) -> None:
     times = ["2024-01-10 12:00:00", "2024-05-10T12:00", "2024-03-31 02:30:00", "2023-10-29 02:30:00", "2024-05-10"]
     import_events(home, shop, [write(tmp_path, "events.csv", [purchase(time=one) for one in times])], now=NOW)
