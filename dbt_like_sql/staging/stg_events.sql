@@ -41,7 +41,8 @@ select
     lake_events.verified,
     -- As it happened, not imported and not signed for later: only of that can a day be missing.
     lake_events.time = lake_events.received_at as tracked,
-    case when owners.target is null then '' else lake_events.visitor end as source_visitor
+    case when owners.target is null then '' else lake_events.visitor end as source_visitor,
+    coalesce(lake_events.origin, '') as origin
 from lake_events
 cross join build
 inner join utc_days on utc_days.utc_day = cast(lake_events.time as date)

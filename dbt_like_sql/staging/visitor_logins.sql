@@ -5,19 +5,21 @@
 -- The rules are those of personalization_pipelines/events/live/logins.py, which the live store follows at once: of a
 -- target's sources of one day (UTC) the first five count; an undone pair never does; a login moves what its source
 -- has got since its login before; an event is carried on at most five times and never to somebody who had it.
+-- A robot's login, known by its user agent, moves nothing and takes none of the five places.
 with recursive told as (
-    select distinct
+    select
         lake_events.event,
         lake_events.source_visitor as source,
         lake_events.visitor as target,
-        lake_events.time
+        lake_events.time,
+        min(case when lake_events.is_bot then 1 else 0 end) as by_robot
     from lake_events
     cross join build
     where lake_events.event in ('login', 'undologin')
         and lake_events.source_visitor <> ''
         and lake_events.visitor <> ''
-        and not coalesce(lake_events.is_bot, false)
         and lake_events.time <= build.as_of
+    group by lake_events.event, lake_events.source_visitor, lake_events.visitor, lake_events.time
 ),
 sources as (
     select
@@ -33,6 +35,7 @@ sources as (
             min(time) as first_time
         from told
         where event = 'login'
+            and by_robot = 0
         group by source, target, cast(time as date)
     ) as days
 ),
@@ -49,12 +52,13 @@ judged as (
         told.target,
         told.time,
         case
+            when told.by_robot = 1 then 'robot'
             when undone.source is not null then 'undone'
             when sources.place > 5 then 'sixth source of the day'
             else ''
         end as ignored
     from told
-    inner join sources on sources.source = told.source
+    left join sources on sources.source = told.source
         and sources.target = told.target
         and sources.day = cast(told.time as date)
     left join undone on undone.source = told.source and undone.target = told.target

@@ -59,7 +59,7 @@ def undo_logins(home: Home, website: Website, source: str, target: str) -> int:
 
 def known_visitor(home: Home, website: Website, user: str) -> str:
     """Return the visitor behind a user id or token; InvalidIdentifier where that is nobody."""
-    visitor = visitor_of(user, website.customer_id, home.key)
+    visitor = visitor_of(user, website, home.key)
     if not visitor:
         raise InvalidIdentifier(f"user id {user!r} is nobody's: expected a user id or a token like ~AbCd…")
     return visitor

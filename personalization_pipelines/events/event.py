@@ -16,6 +16,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     with a recommendation, whether the call was a link that this installation gave out. `quarantine` is the reason
     why the event, though acknowledged and kept, must not reach features and models; "" for a good one.
     `source_visitor` is who a login moves to `visitor`, "" for any other event. `is_bot`: a robot did it.
+    `origin` tells events of nobody with one item on one day apart by their source (events/judging/origins.py).
     """
 
     website: str
@@ -44,6 +45,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     quarantine: str = ""
     source_visitor: str = ""
     is_bot: bool = False
+    origin: str = ""
 
 
 encode = msgspec.json.Encoder().encode

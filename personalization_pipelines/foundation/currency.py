@@ -5,7 +5,7 @@ Nothing downstream computes with floats: 12.45 EUR is 1245, 456 JPY is 456, 1.23
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 
 from personalization_pipelines.foundation.errors import InvalidIdentifier
 
@@ -40,7 +40,7 @@ def fraction_digits(code: str) -> int:
 
 
 def to_minor(amount: str | int | float | Decimal, code: str) -> int:
-    """Return an amount in the currency's smallest unit, half a unit rounded up: ("12.45", "EUR") is 1245.
+    """Return an amount in the currency's smallest unit, half a unit rounded to even: ("12.45", "EUR") is 1245.
 
     A float counts as its shortest decimal text, so 1.005 is 1.005 and not a bit less. Raises ValueError
     (InvalidIdentifier for the code) where the amount is no finite number from 0 to 2^53 - 1 units.
@@ -50,7 +50,7 @@ def to_minor(amount: str | int | float | Decimal, code: str) -> int:
     try:
         number = Decimal(text if text.isascii() and "_" not in text else "NaN")
         if number.is_finite() and number >= 0 and number.adjusted() <= 16:
-            minor = int(number.scaleb(scale).to_integral_value(ROUND_HALF_UP))
+            minor = int(number.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_EVEN).scaleb(scale))
             if minor <= MAX_MINOR:
                 return minor
     except InvalidOperation:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
-from personalization_pipelines.foundation.identifiers import parse_item_type, parse_name
+from personalization_pipelines.foundation.identifiers import MAX_USER_BYTES, parse_item_type, parse_name, parse_user_id
 from personalization_pipelines.foundation.timespans import BuildSchedule, parse_cron, parse_schedule, parse_span
 
 _PERCENTAGE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?%")
@@ -24,6 +24,7 @@ _CRON_RANGES = {
 
 DEFAULT_ROBOTS = "default"
 MAX_ROBOT_PATTERNS, MAX_ROBOT_PATTERN_CHARACTERS = 100, 200
+MAX_PLACEHOLDERS = 100
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
@@ -115,6 +116,17 @@ def _robot_pattern(value: object) -> str:
     return value
 
 
+def placeholder_users(value: object) -> tuple[str, ...]:
+    """Read user ids that stand for nobody, as they are compared: in lower case."""
+    if not isinstance(value, list | tuple) or not all(isinstance(text, str) and text for text in value):
+        raise ValueError(f"{str(value)[:60]!r} is not a list of texts like [guest, anonymous]")
+    if len(value) > MAX_PLACEHOLDERS:
+        raise ValueError(f"{len(value)} users who are nobody are too many; expected at most {MAX_PLACEHOLDERS}")
+    for text in value:
+        parse_user_id(text)
+    return tuple(dict.fromkeys(text.lower() for text in value))
+
+
 def event_rate(value: object) -> int | None:
     """Read a number of events a minute; None for `none`."""
     if value == "none":
@@ -171,6 +183,17 @@ RobotPatterns = Annotated[
                 },
             ],
             "description": "default, none, or regular expressions (default may be among them)",
+        }
+    ),
+]
+PlaceholderUsers = Annotated[
+    tuple[str, ...],
+    BeforeValidator(placeholder_users),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1, "maxLength": MAX_USER_BYTES},
+            "maxItems": MAX_PLACEHOLDERS,
         }
     ),
 ]

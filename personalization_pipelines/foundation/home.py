@@ -38,6 +38,11 @@ class Home:
         return self.root / "log"
 
     @property
+    def day_keys(self) -> Path:
+        """Keys that are kept for a day: under them sources of events of nobody are told apart."""
+        return self.root / "day-keys"
+
+    @property
     def live_database(self) -> str:
         """The live store's SQLAlchemy URL."""
         return self.database or f"sqlite:///{self.root / 'live.db'}"

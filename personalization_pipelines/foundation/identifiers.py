@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Collection
 from functools import lru_cache
 
 from personalization_pipelines.foundation.errors import InvalidIdentifier
@@ -18,6 +19,8 @@ MAX_ITEM_CHARACTERS = 128
 MAX_ITEM_TYPE = 2**31 - 1
 MAX_NUMERIC_ITEM = 2**63 - 1
 ANONYMOUS_USER = "not_defined"
+PLACEHOLDER_USERS = frozenset({ANONYMOUS_USER, "undefined", "null", "none", "nan", "[object object]"})
+"""What clients send where they know no user, in lower case: as an id it would make one visitor of all strangers."""
 
 _WEBSITE_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 CUSTOMER_ID = re.compile(r"[0-9A-Za-z]{1,64}")
@@ -64,9 +67,12 @@ def parse_item_id(text: str, *, alphanumeric: bool) -> str:
     return text
 
 
-def parse_user_id(text: str) -> str | None:
-    """Return a user id of at most 512 UTF-8 bytes, or None for `not_defined` and the empty text."""
-    if text in ("", ANONYMOUS_USER):
+def parse_user_id(text: str, placeholders: Collection[str] = ()) -> str | None:
+    """Return a user id of at most 512 UTF-8 bytes, or None for nobody.
+
+    Nobody are the empty text, `PLACEHOLDER_USERS` and a website's own `placeholders` (in lower case), in any case.
+    """
+    if not text or (lower := text.lower()) in PLACEHOLDER_USERS or lower in placeholders:
         return None
     if _FORBIDDEN_ANYWHERE.search(text):
         raise InvalidIdentifier(f"user id {text[:40]!r}: control characters, '\\' and broken UTF-8 are not allowed")

@@ -108,7 +108,7 @@ def _tests(website: Website, names: Names) -> Found:
         if not test.expect.model_fields_set:
             yield (*path, "expect"), "the test expects nothing; give `at_least` or `never_category`"
         try:
-            parse_user_id(test.user)
+            parse_user_id(test.user, website.placeholder_users)
         except InvalidIdentifier as error:
             yield (*path, "user"), str(error)
         for number, item in enumerate(test.context):

@@ -17,6 +17,7 @@ from personalization_pipelines.foundation.fields import (
     ItemType,
     Name,
     Percentage,
+    PlaceholderUsers,
     RobotPatterns,
     Span,
     Strict,
@@ -205,6 +206,8 @@ class Website(Strict):
     """Whether recommendations need Basic authentication."""
     output_attributes: list[Annotated[str, Field(min_length=1)]] | None = None
     """What the open endpoint may return; without it, every nominal and text attribute."""
+    placeholder_users: PlaceholderUsers = ()
+    """User ids that are nobody's here, besides not_defined, undefined, null, none, NaN and [object Object]."""
     category_from_clicks: bool = False
     """Whether click events may add category paths to items: those that two visitors named."""
     event_weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] = DEFAULT_WEIGHTS

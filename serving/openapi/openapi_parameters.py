@@ -16,13 +16,13 @@ from personalization_pipelines.events.judging.batch_usual import EVENT_ID
 from personalization_pipelines.events.judging.rules import RULES, Reader, Rule
 from personalization_pipelines.foundation.currency import FRACTION_DIGITS, MAX_MINOR
 from personalization_pipelines.foundation.identifiers import (
-    ANONYMOUS_USER,
     CUSTOMER_ID,
     MAX_ITEM_CHARACTERS,
     MAX_ITEM_TYPE,
     MAX_NUMERIC_ITEM,
     MAX_USER_BYTES,
     NAME,
+    PLACEHOLDER_USERS,
 )
 from serving.recommending.question import DEFAULT_NUMBER, HISTORY_CODES, MAX_NUMBER
 from serving.recommending.request import CALLBACK, MAX_ATTRIBUTES, MAX_CATEGORIES, MAX_CONTEXT_ITEMS, NOT_BUILT
@@ -31,6 +31,7 @@ Value = dict[str, Any]
 
 _FORBIDDEN = r"\u0000-\u001f\u007f\\"
 _ITEM = rf"[^{_FORBIDDEN}/,\ufffd]{{1,{MAX_ITEM_CHARACTERS}}}"
+_ROUNDED = "Rounded half to even."
 _MINOR_DIGITS = len(str(MAX_MINOR)) - 1  # every number of as many digits is small enough
 
 
@@ -47,16 +48,29 @@ def _several(items: Value, most: int) -> Value:
 
 
 def _price() -> Value:
-    """Return the schema of an amount and its currency, in the digits that ISO 4217 gives each."""
+    """Return the schema of an amount and its currency; an amount is rounded to the digits that ISO 4217 gives it."""
     amounts = []
     for digits in sorted(set(FRACTION_DIGITS.values())):
         codes = "|".join(code for code, own in FRACTION_DIGITS.items() if own == digits)
-        fraction = rf"(?:\.[0-9]{{1,{digits}}})?" if digits else ""
+        fraction = rf"(?:\.[0-9]{{1,{rules.MAX_FRACTION}}}|,[0-9]{{1,2}})?"
         amounts.append(rf"[0-9]{{1,{_MINOR_DIGITS - digits}}}{fraction}(?:{codes})")
-    return _text(f"(?:{'|'.join(amounts)})", examples=["12.45EUR", "456JPY"])
+    return _text(f"(?:{'|'.join(amounts)})", examples=["12.45EUR", "456JPY"], description=_ROUNDED)
 
 
-_USER_SAYS = f"At most {MAX_USER_BYTES} bytes of UTF-8; `not_defined` and the empty text are nobody."
+def _measure(lowest: int, highest: int) -> Value:
+    """Return the schema of a number that is rounded to a whole one within bounds."""
+    half = "maximum" if highest % 2 == 0 else "exclusiveMaximum"
+    least = {"exclusiveMinimum": 0} if lowest else {"minimum": -0.5}
+    return {"type": "number", **least, half: highest + 0.5, "description": _ROUNDED}
+
+
+_USER_SAYS = (
+    f"At most {MAX_USER_BYTES} bytes of UTF-8; the empty text and {', '.join(sorted(PLACEHOLDER_USERS))} are nobody."
+)
+_NOBODY = "|".join(
+    "".join(f"[{one}{one.upper()}]" if one.isalpha() else f"\\{one}" if one in "[]" else one for one in text)
+    for text in sorted(PLACEHOLDER_USERS)
+)
 _LOGIN_SAYS = "Somebody; where ids hold a slash, send the login in a batch. Source and target are not the same."
 _ORDER_SAYS = "The same order, visitor, item, quantity and price in another call within 24 hours is the same purchase."
 _ITEM_SAYS = f"ASCII digits, at most {MAX_NUMERIC_ITEM}, on a website whose ids are numeric."
@@ -65,7 +79,7 @@ SHARED: dict[str, Value] = {
     "CustomerId": _text(CUSTOMER_ID.pattern),
     "User": _text(rf"[^{_FORBIDDEN}\ufffd]*", maxLength=MAX_USER_BYTES, description=_USER_SAYS),
     "LoginUser": _text(
-        rf"(?!{ANONYMOUS_USER}$)[^{_FORBIDDEN}/\ufffd]+", maxLength=MAX_USER_BYTES, description=_LOGIN_SAYS
+        rf"(?!(?:{_NOBODY})$)[^{_FORBIDDEN}/\ufffd]+", maxLength=MAX_USER_BYTES, description=_LOGIN_SAYS
     ),
     "ItemType": _number(1, MAX_ITEM_TYPE),
     "ItemId": _text(_ITEM, description=_ITEM_SAYS),
@@ -181,7 +195,7 @@ def _of_reader(reader: Reader) -> Value:
     """Return the schema of what a reader takes; KeyError for a kind of reader that is new."""
     if isinstance(reader, partial) and reader.func is rules.read_integer:
         _, lowest, highest = reader.args
-        return _number(lowest, highest)
+        return _measure(lowest, highest)
     if isinstance(reader, partial) and reader.func is rules.read_name:
         return ref("Name")
     return ref(_READERS[reader])

@@ -88,7 +88,7 @@ def answer_json(
 
 
 def _visitor(home: Home, website: Website, user: str) -> str:
-    known = None if user == NOBODY else parse_user_id(user)
+    known = None if user == NOBODY else parse_user_id(user, website.placeholder_users)
     return "" if known is None else pseudonym(home.key, website.customer_id, known)
 
 

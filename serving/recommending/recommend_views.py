@@ -28,6 +28,7 @@ from personalization_pipelines.events.event import MICROSECONDS
 from personalization_pipelines.events.judging.links import Signer, answer_id
 from personalization_pipelines.foundation.errors import LiveStoreUnavailable, NotBuiltYet
 from personalization_pipelines.foundation.identifiers import pseudonym
+from personalization_pipelines.foundation.unset import without_unset
 from personalization_pipelines.publications.read.published import Publication
 from personalization_pipelines.scenarios.plan import PlanScenario
 from personalization_pipelines.website import Website
@@ -35,7 +36,7 @@ from serving.http.problems import CONTENT_TYPE, log_unexpected, problem_body
 from serving.http.raw_request import check_url_length, decode_path, parse_parameters
 from serving.recommending.plain_json import plain_json
 from serving.recommending.question import Answer, LiveHistory, Question
-from serving.recommending.request import Address, Wanted, parse_address, parse_callback, parse_wanted
+from serving.recommending.request import Address, Wanted, known_user, parse_address, parse_callback, parse_wanted
 from serving.recommending.responses import (
     HOST_CHARACTERS,
     Links,
@@ -208,8 +209,9 @@ class Recommender:
         address = parse_address(decode_path(environ))
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             raise MethodNotAllowed(["GET", "HEAD"], f"method {environ['REQUEST_METHOD'][:20]}: expected GET.")
-        parameters = parse_parameters(environ, 0)
+        parameters = without_unset(parse_parameters(environ, 0))
         served = self._served(address, environ)
+        address = known_user(address, served.website)
         publication = served.publication
         if publication is None:
             raise ServiceUnavailable("Nothing is published for this website yet: build it, then ask.", retry_after=30)

@@ -9,6 +9,7 @@ and is one of the unknown ones.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from werkzeug.exceptions import BadRequest, NotFound
@@ -16,6 +17,7 @@ from werkzeug.exceptions import BadRequest, NotFound
 from personalization_pipelines.events.judging.rules import read_language
 from personalization_pipelines.foundation.errors import InvalidIdentifier, NotBuiltYet
 from personalization_pipelines.foundation.identifiers import parse_user_id
+from personalization_pipelines.foundation.unset import UNSET
 from personalization_pipelines.scenarios.plan import PlanScenario
 from personalization_pipelines.website import Website
 from serving.recommending.question import DEFAULT_NUMBER, HISTORY_CODES, MAX_NUMBER
@@ -34,7 +36,7 @@ NOT_BUILT = {
 
 _USUAL = frozenset({"contextitems", "numrecs"})
 
-Parameters = dict[str, list[str]]
+Parameters = Mapping[str, Sequence[str]]
 
 
 class Address(NamedTuple):
@@ -65,6 +67,13 @@ class Wanted(NamedTuple):
 
     asked: Asking
     attributes: tuple[str, ...]
+
+
+def known_user(address: Address, website: Website) -> Address:
+    """Return the address with nobody as its user where the website says so (`placeholder_users`)."""
+    if address.user is None or parse_user_id(address.user, website.placeholder_users) is not None:
+        return address
+    return address._replace(user=None)
 
 
 def parse_address(path: str) -> Address:
@@ -144,11 +153,11 @@ def parse_number(parameters: Parameters, name: str, default: int, most: int) -> 
 
 
 def _context(
-    values: list[str] | None, website: Website, item_type: int
+    values: Sequence[str] | None, website: Website, item_type: int
 ) -> tuple[tuple[tuple[int, str], ...], tuple[str, ...]]:
     if values is None:
         return (), ()
-    texts = [text for value in values for text in value.split(",") if text]
+    texts = [text for value in values for text in value.split(",") if text not in UNSET]
     if len(texts) > MAX_CONTEXT_ITEMS:
         raise BadRequest(f"contextitems: {len(texts)} items, expected at most {MAX_CONTEXT_ITEMS}.")
     codes = tuple(dict.fromkeys(text for text in texts if text in HISTORY_CODES))
@@ -169,7 +178,7 @@ def _output_types(parameters: Parameters, scenario: PlanScenario) -> tuple[int, 
     return (int(text) if text is not None else scenario.output[0],)
 
 
-def _categories(values: list[str] | None) -> tuple[str, ...]:
+def _categories(values: Sequence[str] | None) -> tuple[str, ...]:
     if values is None:
         return ()
     if len(values) > MAX_CATEGORIES:
@@ -178,7 +187,7 @@ def _categories(values: list[str] | None) -> tuple[str, ...]:
 
 
 def _attributes(parameters: Parameters) -> tuple[str, ...]:
-    values = parameters.get("attribute", []) + parameters.get("attributes", [])
+    values = [*parameters.get("attribute", ()), *parameters.get("attributes", ())]
     if not values:
         return ()
     names = dict.fromkeys(name for value in values for name in value.split(",") if name)

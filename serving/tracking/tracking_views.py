@@ -7,7 +7,8 @@ Flask view that does nothing. The order in which a call may fail: size (414, 413
 (404), method (405), the event itself (400, 401, 404, 501), the disk (503). A batch is one call: one append of
 all its records, or of none.
 
-No raw user id leaves this module: it is pseudonymised in `judge`, and nothing here logs a request. The user
+No raw user id leaves this module: it is pseudonymised in `judge`, and nothing here logs a request. Of nobody's events
+the address becomes an origin (events/judging/origins.py), of others nothing. The user
 agent tells whether a robot calls, and goes no further. A batch comes from a server: its user agent says nothing
 about visitors.
 """
@@ -28,11 +29,13 @@ from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 from personalization_pipelines.events.event import encode
 from personalization_pipelines.events.judging.batch import MAX_BYTES, judge_batch
 from personalization_pipelines.events.judging.judge import EVENT_WORDS, Call, Refuse, judge
+from personalization_pipelines.events.judging.origins import Origins, mark_origins
 from personalization_pipelines.events.judging.robots import is_robot, mark_robots
 from personalization_pipelines.events.judging.rules import BATCH
 from personalization_pipelines.events.log.event_log import EventLog
 from personalization_pipelines.foundation.errors import LogUnavailable, LogUncertain
 from personalization_pipelines.website import Website
+from serving.http.client_address import client_address
 from serving.http.problems import CONTENT_TYPE, RETRY_AFTER, log_unexpected, problem_body
 from serving.http.raw_request import check_url_length, decode_path, parse_parameters, read_body
 from serving.http.request_metrics import Metrics
@@ -82,11 +85,12 @@ class Answer(NamedTuple):
 class Tracker:
     """Answers tracking calls. `key` is the installation key; it may be used from many threads."""
 
-    def __init__(self, websites: Customers, log: EventLog, key: bytes, metrics: Metrics) -> None:
+    def __init__(self, websites: Customers, log: EventLog, key: bytes, metrics: Metrics, origins: Origins) -> None:
         self._websites = websites
         self._log = log
         self._key = key
         self._metrics = metrics
+        self._origins = origins
         self._said = ""
 
     def answer(self, environ: dict[str, Any]) -> Answer:
@@ -126,12 +130,15 @@ class Tracker:
             )
         if is_batch:
             return self._batch(environ, served.website, parts[4:])
-        decision = judge(Call(event, parts[4:], parameters), served.website, _now(), self._key)
+        now = _now()
+        decision = judge(Call(event, parts[4:], parameters), served.website, now, self._key)
         if isinstance(decision, Refuse):
             return self._refuse(decision, served.website)
         stored = decision.events
         if is_robot(environ.get("HTTP_USER_AGENT", ""), served.website.events.bots.user_agents):
             stored = mark_robots(stored)
+        if not stored[0].visitor:
+            stored = mark_origins(stored, self._origins.at(served.website, client_address(environ), now))
         self._log.append([encode(event) for event in stored])
         self._metrics.count("events_acknowledged", served.website.name, stored[0].event, amount=len(stored))
         if method == "GET" and _wants_image(environ.get("HTTP_ACCEPT", "")):
@@ -147,7 +154,8 @@ class Tracker:
             raise UnsupportedMediaType(
                 f"body of type {kind[:60]!r}: expected application/json or application/x-ndjson."
             )
-        batch = judge_batch(body, website, _now(), self._key)
+        now = _now()
+        batch = judge_batch(body, website, now, self._key, self._origins.at(website, client_address(environ), now))
         if isinstance(batch, Refuse):
             return self._refuse(batch, website)
         self._log.append(batch.records)
@@ -169,13 +177,16 @@ class Tracker:
 
 def blueprint(services: Services) -> Blueprint:
     """Return the tracking block of the application."""
-    return tracking_blueprint(services.websites, services.log, services.home.key, services.metrics)
+    home = services.home
+    return tracking_blueprint(services.websites, services.log, home.key, services.metrics, Origins(home.day_keys))
 
 
-def tracking_blueprint(websites: Customers, log: EventLog, key: bytes, metrics: Metrics | None = None) -> Blueprint:
+def tracking_blueprint(
+    websites: Customers, log: EventLog, key: bytes, metrics: Metrics | None = None, origins: Origins | None = None
+) -> Blueprint:
     """Return a block that, registered on an application, answers the tracking paths in front of it."""
     block = Blueprint("tracking", __name__)
-    tracker = Tracker(websites, log, key, metrics or Metrics())
+    tracker = Tracker(websites, log, key, metrics or Metrics(), origins or Origins())
     block.record_once(lambda state: _mount(state, tracker))
     return block
 

@@ -46,7 +46,7 @@ def _visitors(users: str, website: Website, key: bytes) -> list[str]:
     named = users.split(",")
     if len(named) > MAX_USERS:
         raise BadRequest(f"{len(named)} users: expected at most {MAX_USERS} in one call. Nobody was erased.")
-    visitors = [visitor_of(user, website.customer_id, key) for user in named]
+    visitors = [visitor_of(user, website, key) for user in named]
     if "" in visitors:
         wrong = named[visitors.index("")]
         raise BadRequest(f"user {wrong!r} is nobody: expected user ids or tokens like ~AbCd…. Nobody was erased.")

@@ -116,7 +116,7 @@ def _visitors(users: str, website: Website, key: bytes) -> dict[str, str]:
     named = list(dict.fromkeys(users.split(",")))
     if len(named) > MAX_USERS:
         raise BadRequest(f"{len(named)} users: expected at most {MAX_USERS} in one call.")
-    visitors = {user: visitor_of(user, website.customer_id, key) for user in named}
+    visitors = {user: visitor_of(user, website, key) for user in named}
     if "" in visitors.values():
         raise BadRequest("one of the users is nobody: expected user ids or tokens like ~AbCd….")
     return visitors

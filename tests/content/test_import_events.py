@@ -52,6 +52,7 @@ def test_a_purchase_becomes_the_lakes_row(home: Home, shop: Website, tmp_path: P
             "verified": None,
             "source_visitor": "",
             "is_bot": None,
+            "origin": "",
         }
     ]
 
@@ -73,7 +74,7 @@ BAD = {
     "price is no amount": {"price": "-1"},
     "currency is no ISO 4217 code": {"currency": "euro"},
     "rating is no whole number": {"rating": "101"},
-    "percentage is no whole number": {"percentage": "5.5"},
+    "percentage is no whole number": {"percentage": "100.6"},
     "category is no path": {"category": "/A\u0007"},
     "segments is no list": {"segments": "7;11"},
     "order is longer": {"order": "x" * 129},
@@ -135,6 +136,24 @@ def test_rows_of_nobody_are_kept_without_a_visitor(home: Home, shop: Website, tm
     report = import_events(home, shop, [path], now=NOW)
     assert (report.added, report.anonymous) == (3, 2)
     assert [bool(row["visitor"]) for row in stored_events(home, shop)] == [False, False, True]
+
+
+def test_users_who_are_nobody_to_the_tracker_are_nobody_in_a_file(home: Home, tmp_path: Path) -> None:
+    users = ["undefined", "NULL", "None", "NaN", "[object Object]", "Guest", "guest2"]
+    path = write(tmp_path, "events.csv", [purchase(user) for user in users])
+    report = import_events(home, make_website(placeholder_users=["guest"]), [path], now=NOW)
+    assert (report.added, report.anonymous) == (7, 6)
+
+
+def test_numbers_are_rounded_as_the_tracker_rounds_them(home: Home, shop: Website, tmp_path: Path) -> None:
+    rows = [
+        purchase(quantity="2.5", price="9.999", currency="EUR"),
+        purchase(quantity="0.35", price="34.333333333", currency="EUR"),
+        purchase(quantity="1.0000", price="12.345", currency="EUR", percentage="33.3"),
+    ]
+    import_events(home, shop, [write(tmp_path, "events.csv", rows)], now=NOW)
+    found = [(row["quantity"], row["price_minor"], row["percentage"]) for row in stored_events(home, shop)]
+    assert sorted(found, key=str) == [(1, 1234, 33), (1, 3433, None), (2, 1000, None)]
 
 
 def test_a_time_without_zone_is_the_websites(home: Home, shop: Website, tmp_path: Path) -> None:

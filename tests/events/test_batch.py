@@ -207,7 +207,7 @@ def test_an_object_is_judged_as_the_call_that_says_the_same(
 
 @given(st.text(max_size=80), st.binary(min_size=1, max_size=100), st.sampled_from(["1", "00001", "shop7"]))
 def test_visitors_of_a_batch_are_those_of_single_calls(user: str, key: bytes, customer: str) -> None:
-    visitors = Visitors(customer, key)
+    visitors = Visitors(make_website(customer_id=customer), key)
     try:
         known = parse_user_id(user)
     except ValueError:
@@ -221,16 +221,16 @@ USERS = st.text(max_size=30) | st.text("abcXYZ019-.@_~", max_size=30) | st.just(
 
 @given(st.lists(USERS | st.integers() | st.none() | st.booleans() | st.lists(st.text()), max_size=20))
 def test_visitors_met_together_are_those_of_single_calls(users: list[Any]) -> None:
-    visitors = Visitors("00001", KEY)
+    visitors = Visitors(SHOP, KEY)
     visitors.meet(users)
     for user, visitor in visitors.items():
         assert user in {str(one) for one in users}
-        assert visitor == visitor_of(user, "00001", KEY)
+        assert visitor == visitor_of(user, SHOP, KEY)
 
 
 def test_plain_users_are_met_together_also_where_others_are_among_them() -> None:
-    visitors, plain = Visitors("00001", KEY), ["7", "a-b", "x@y.example"]
-    visitors.meet([7, "a-b", None, "x@y.example", ["a"], "not_defined", "", "~token", "é", True])
+    visitors, plain = Visitors(SHOP, KEY), ["7", "a-b", "x@y.example"]
+    visitors.meet([7, "a-b", None, "x@y.example", ["a"], "not_defined", "undefined", "NULL", "", "~token", "é", True])
     assert sorted(visitors) == sorted(plain)
 
 

@@ -15,12 +15,13 @@ from personalization_pipelines.events.judging import batch_usual
 from personalization_pipelines.events.judging.batch import Batch, judge_batch
 from personalization_pipelines.events.judging.batch_usual import MAX_SHAPE_BYTES, UsualEvents, usual_events
 from personalization_pipelines.events.judging.judge import RULES, Call, Refuse, judge
+from personalization_pipelines.events.judging.origins import Origins
 from personalization_pipelines.website import Website
 from tests.conftest import make_website
 
 KEY = b"k" * 32
 NOW = 1_700_000_000_000_000
-NUMERIC, ALPHANUMERIC = make_website(), make_website(item_ids="alphanumeric")
+NUMERIC, ALPHANUMERIC = make_website(placeholder_users=["guest"]), make_website(item_ids="alphanumeric")
 CLICK = {"event": "click", "user": "ann", "item_type": 1, "item": 5}
 ID = "0b6c0b6c-0b6c-4b6c-8b6c-0b6c0b6c0b6c"
 
@@ -33,9 +34,14 @@ def alone(sent: dict[str, Any], website: Website) -> list[tuple[str, bytes]] | R
     kind = str(sent.get("item_type", "")) or texts.pop("type", [""])[0]
     if len(items) > 1 and RULES[word].path == "item":
         return Refuse(400, "", f"item with {len(items)} values: expected one")
-    if event_id.lower() not in ("", ID):
+    if event_id.lower() not in ("", ID, "undefined"):
         return Refuse(400, "", f"event_id {event_id!r}: expected a UUID")
-    decision = judge(Call(word, [user, kind, ",".join(items)], texts, event_id.lower()), website, NOW, KEY)
+    decision = judge(
+        Call(word, [user, kind, ",".join(items)], texts, "" if event_id == "undefined" else event_id.lower()),
+        website,
+        NOW,
+        KEY,
+    )
     if isinstance(decision, Refuse):
         return decision
     return [(event.event, encode(event)) for event in decision.events]
@@ -69,7 +75,8 @@ def together(sent: list[dict[str, Any]], website: Website) -> list[tuple[str, by
 
 BUILT = sorted(word for word, rule in RULES.items() if rule.path in ("item", "items"))
 USERS = st.one_of(
-    st.sampled_from(["ann", "bob", "", "not_defined", "~" + "b" * 21 + "A", None, 7]), st.text(max_size=9)
+    st.sampled_from(["ann", "bob", "", "not_defined", "undefined", "None", "guest", "~" + "b" * 21 + "A", None, 7]),
+    st.text(max_size=9),
 )
 ITEMS = st.one_of(
     st.integers(0, 30), st.sampled_from(["5", "007", "5,6", "x", "", None, -1, 2**63 - 1, 2**63, "~item", "ä\t"])
@@ -78,15 +85,15 @@ ITEMS |= st.lists(st.sampled_from([0, 5, 6, "7", "x", "", -1, 2**63]), max_size=
 PARAMETERS = st.fixed_dictionaries(
     {},
     optional={
-        "quantity": st.sampled_from([1, "3", 0, "x"]),
-        "fullprice": st.sampled_from(["12.45EUR", "456JPY", "1.234EUR"]),
-        "rating": st.sampled_from([0, 50, "100", 101]),
-        "percentage": st.sampled_from([10, "x"]),
-        "lang": st.sampled_from(["eng-GB", "", None, "?"]),
+        "quantity": st.sampled_from([1, "3", 0, "x", 1.0, 2.5, "1.0000", "undefined"]),
+        "fullprice": st.sampled_from(["12.45EUR", "456JPY", "1.234EUR", "NaNEUR", "null", None, "9,99EUR"]),
+        "rating": st.sampled_from([0, 50, "100", 101, 4.5, "undefined", None]),
+        "percentage": st.sampled_from([10, "x", 33.3, 1e-7, "NaN"]),
+        "lang": st.sampled_from(["eng-GB", "", None, "?", "undefined", "null"]),
         "segments": st.sampled_from(["1,2", 7]),
         "scenario": st.sampled_from(["home", "a b"]),
         "categorypath": st.sampled_from(["/A/B", '/"item":"~item"', ',"event_id":"~id"', "/ä\u2028"]),
-        "event_id": st.sampled_from([ID, ID.upper(), "1", "", None, ID + "0"]),
+        "event_id": st.sampled_from([ID, ID.upper(), "1", "", None, ID + "0", "undefined"]),
         "sig": st.just("x"),
         "overridetimestamp": st.just("2012-01-01T11:00:00"),
         "anything": st.one_of(st.text(max_size=5), st.integers(0, 9)),
@@ -115,6 +122,20 @@ def test_a_batch_is_stored_and_refused_as_its_events_are_alone(sent: list[dict[s
     expected = one_by_one(sent, website)
     assert together(sent, website) == expected
     assert together(sent, website) == expected  # with what was remembered of the first time
+
+
+def test_nobodys_events_are_marked_with_their_origin_by_either_way() -> None:
+    origin = Origins().at(ALPHANUMERIC, "203.0.113.7", NOW)
+    items: list[Any] = [5, "x", 'a"b', "ä", [7]]
+    sent = [{**CLICK, "user": user, "item": item, **more} for user in ("undefined", "ann") for item in items
+            for more in ({}, {"event_id": ID}, {"lang": ["de"]})]  # fmt: skip
+    sent.append({**CLICK, "event": "rendered", "user": "", "item": ["5", "6"]})
+    batch = judge_batch(json.dumps(sent).encode(), ALPHANUMERIC, NOW, KEY, origin)
+    assert isinstance(batch, Batch)
+    assert batch.records == [encode(decode(record)) for record in batch.records]
+    expected = [(item, origin("click", item)) for item in ("5", "x", 'a"b', "ä", "7") for _ in range(3)]
+    expected += [(item, "") for item, _ in expected] + [("5", ""), ("6", "")]
+    assert [(event.item, event.origin) for event in map(decode, batch.records)] == expected
 
 
 @pytest.mark.parametrize("word", BUILT)
@@ -162,6 +183,13 @@ def test_events_that_differ_in_ignored_fields_are_one_shape() -> None:
     assert set(records) == {encode(event) for event in [decode(records[0])]}
     assert len({id(shape) for shape in usual._shapes.values()}) == 1
     assert [("click", record) for record in records] == one_by_one(many, NUMERIC)
+
+
+def test_events_that_say_nothing_of_something_are_usual() -> None:
+    sent = {"lang": "undefined", "segments": None, "categorypath": "null"}
+    for one in (sent, {**sent, "user": "undefined"}):
+        records, _ = UsualEvents(NUMERIC, KEY).records([{**CLICK, **one}], NOW, never)
+        assert [("click", record) for record in records] == alone({**CLICK, **one}, NUMERIC)
 
 
 def test_a_changed_website_is_read_anew() -> None:

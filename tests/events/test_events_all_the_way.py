@@ -20,6 +20,9 @@ from personalization_pipelines.features.building import check_feature, run_all
 from personalization_pipelines.features.sql_models import feature_names, load_feature
 from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.foundation.identifiers import pseudonym
+from personalization_pipelines.models.matrices.read_features import read_training_data
+from personalization_pipelines.models.parameters import Popularity
+from personalization_pipelines.models.registry import learner
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.one_build import Build
 from serving.http import problems
@@ -192,3 +195,43 @@ def test_no_user_agent_is_stored(site: Site, tmp_path: Path) -> None:
     stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"canary-agent" not in stored
     assert b'"is_bot":true' in stored
+
+
+def test_seventy_events_of_nobody_from_one_source_do_not_beat_five_visitors(site: Site) -> None:
+    for number in range(35):
+        site.get(f"click/{('not_defined', 'undefined', 'NULL')[number % 3]}/1/6")
+    lines = [{"event": "click", "user": None, "item_type": 1, "item": 6}] * 35
+    assert site.client.post("/api/00001/events", json=lines).status_code == 204
+    for user in range(5):
+        site.get(f"click/person{user}/1/5")
+    for address in ("203.0.113.1", "203.0.113.2"):
+        site.client.get("/api/00001/click/not_defined/1/7", environ_overrides={"REMOTE_ADDR": address})
+    build = site.features()
+    model = Popularity(type="popularity", event="click", history=timedelta(days=30))
+    data = read_training_data(build, ["click"], model.build)
+    ranked = learner(model, site.website).learn(data).ranking
+    assert ranked is not None
+    rows, scores = ranked.lists.of(0)
+    assert [data.index.ids[row] for row in rows] == ["5", "7", "6"]
+    assert scores.tolist() == [5, 2, 1]
+    (day,) = load_feature(build, "event_days").to_pylist()
+    assert (day["events"], day["visitors"]) == (77, 5), "all are kept"
+
+
+def test_no_address_is_stored_and_no_origin_of_a_visitor(site: Site, tmp_path: Path) -> None:
+    for user in ("not_defined", "ann"):
+        site.client.get(f"/api/00001/click/{user}/1/5", environ_overrides={"REMOTE_ADDR": "203.0.113.77"})
+    assert [len(row["origin"]) for row in site.lake()] == [16, 0]
+    site.log.close()
+    stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"203.0.113.77" not in stored
+
+
+def test_a_robots_login_is_acknowledged_listed_and_moves_nothing(site: Site) -> None:
+    site.get("click/anon/1/5")
+    site.get("login/anon/ann", ROBOT)
+    build = site.features()
+    logins = load_feature(build, "visitor_logins").to_pylist()
+    assert [(row["source"], row["hop"], row["ignored"]) for row in logins] == [(site.visitor("anon"), 0, "robot")]
+    assert load_feature(build, "robots")["events"].to_pylist() == [1]
+    assert load_feature(build, "visitor_item_days")["visitor"].to_pylist() == [site.visitor("anon")]

@@ -19,7 +19,8 @@ from personalization_pipelines.events.judging.judge import (
     Refuse,
     judge,
 )
-from personalization_pipelines.events.judging.rules import MAX_ITEMS
+from personalization_pipelines.events.judging.rules import MAX_ITEMS, rounded
+from personalization_pipelines.events.judging.signature import md5_signature
 from personalization_pipelines.foundation.currency import FRACTION_DIGITS
 from personalization_pipelines.foundation.identifiers import pseudonym
 from personalization_pipelines.website import Website
@@ -62,6 +63,40 @@ ACCEPTED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("buy/ann/1/5", {"fullprice": "456JPY"}, {"price_minor": 456, "currency": "JPY"}),
     ("buy/ann/1/5", {"fullprice": "1.5KWD"}, {"price_minor": 1500, "currency": "KWD"}),
     ("buy/ann/1/5", {"fullprice": ["0.10EUR", "0.10EUR"]}, {"price_minor": 10}),
+    ("buy/ann/1/5", {"fullprice": "9.999EUR"}, {"price_minor": 1000, "currency": "EUR"}),
+    ("buy/ann/1/5", {"fullprice": "34.333333333EUR"}, {"price_minor": 3433}),
+    ("buy/ann/1/5", {"fullprice": "0.30000000000000004EUR"}, {"price_minor": 30}),
+    ("buy/ann/1/5", {"fullprice": "12.345EUR"}, {"price_minor": 1234}),
+    ("buy/ann/1/5", {"fullprice": "12.355EUR"}, {"price_minor": 1236}),
+    ("buy/ann/1/5", {"fullprice": "12.3450000000000000000000000000000000001EUR"}, {"price_minor": 1235}),
+    ("buy/ann/1/5", {"fullprice": "0.5JPY"}, {"price_minor": 0, "currency": "JPY"}),
+    ("buy/ann/1/5", {"fullprice": "9,99EUR"}, {"price_minor": 999}),
+    ("buy/ann/1/5", {"fullprice": "1299,5EUR"}, {"price_minor": 129950}),
+    ("buy/ann/1/5", {"fullprice": "1.299,00EUR"}, {"price_minor": 129900}),
+    ("buy/ann/1/5", {"fullprice": "1,299,000.005EUR"}, {"price_minor": 129900000}),
+    ("buy/ann/1/5", {"fullprice": "NaNEUR"}, {"price_minor": None, "currency": ""}),
+    ("buy/ann/1/5", {"fullprice": "undefinedEUR"}, {"price_minor": None, "currency": ""}),
+    ("buy/ann/1/5", {"fullprice": "null", "quantity": "undefined"}, {"price_minor": None, "quantity": 1}),
+    ("buy/ann/1/5", {"quantity": "1.0000"}, {"quantity": 1}),
+    ("buy/ann/1/5", {"quantity": "1.5"}, {"quantity": 2}),
+    ("buy/ann/1/5", {"quantity": "2.5"}, {"quantity": 2}),
+    ("buy/ann/1/5", {"quantity": "0.35"}, {"quantity": 1}),
+    ("consume/ann/1/5", {"percentage": "33.3"}, {"percentage": 33}),
+    ("consume/ann/1/5", {"percentage": "100.00000000000001"}, {"percentage": 100}),
+    ("consume/ann/1/5", {"percentage": "1e-7"}, {"percentage": 0}),
+    ("consume/ann/1/5", {"percentage": "NaN"}, {"percentage": None}),
+    ("rate/ann/1/5", {"rating": "4.5"}, {"rating": 4}),
+    ("rate/ann/1/5", {"rating": "5.5"}, {"rating": 6}),
+    ("click/ann/1/5", {"lang": "undefined", "segments": "null"}, {"language": "", "segments": ()}),
+    ("click/ann/1/5", {"categorypath": ["NaN", "/undefined/a"]}, {"categories": ("/undefined/a",)}),
+    ("click/ann/1/5", {"lang": ["null", "de"], "segments": ["7,undefined"]}, {"language": "de", "segments": (7,)}),
+    ("click/ann/1/5", {"lang": "nan"}, {"language": "nan"}),
+    ("click/ann/1/5", {"requestuuid": "undefined", "overridetimestamp": "undefined", "signature": "null"}, {}),
+    ("clickrecommended/ann/1/5", {"scenario": "home", "modelid": "undefined"}, {"model": "", "verified": False}),
+    *((f"click/{user}/1/5", {}, {"visitor": ""}) for user in (
+        "undefined", "null", "NULL", "none", "None", "NaN", "[object Object]", "NOT_DEFINED"
+    )),
+    ("click/undefined2/1/5", {}, {"visitor": pseudonym(KEY, "00001", "undefined2")}),
     ("rate/ann/1/5", {"rating": "0"}, {"event": "rate", "rating": 0}),
     ("clickrecommended/ann/1/5", {"scenario": "home", "modelid": "7"}, {"scenario": "home", "model": "7"}),
     ("follow/ann/1/5", {"scenario": "home"}, {"event": "clickrecommended", "scenario": "home"}),
@@ -105,21 +140,29 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("click/ann/1/5", {"categorypath": ["/A"] * 21}, 400, "categorypath given 21 times"),
     ("click/ann/1/5", {"categorypath": "x" * 1025}, 400, "at most 1024 characters"),
     ("click/ann/1/5", {"requestuuid": "a b"}, 400, "requestuuid 'a b'"),
-    ("consume/ann/1/5", {"percentage": "101"}, 400, "percentage '101': expected a whole number from 0 to 100"),
+    ("consume/ann/1/5", {"percentage": "101"}, 400, "percentage '101': expected a number from 0 to 100"),
     ("consume/ann/1/5", {"percentage": "-1"}, 400, "percentage '-1'"),
-    ("consume/ann/1/5", {"percentage": "5.0"}, 400, "percentage '5.0'"),
-    ("consume/ann/1/5", {"percentage": "\u0665"}, 400, "expected a whole number"),
-    ("buy/ann/1/5", {"quantity": "0"}, 400, "quantity '0': expected a whole number from 1"),
-    ("buy/ann/1/5", {"fullprice": "12.455EUR"}, 400, "EUR with at most 2 digits"),
-    ("buy/ann/1/5", {"fullprice": "0.5JPY"}, 400, "JPY with at most 0 digits"),
-    ("buy/ann/1/5", {"fullprice": "12,45EUR"}, 400, "fullprice '12,45EUR': expected an amount and its currency"),
+    ("consume/ann/1/5", {"percentage": "100.6"}, 400, "percentage '100.6'"),
+    ("consume/ann/1/5", {"percentage": "\u0665"}, 400, "expected a number"),
+    ("consume/ann/1/5", {"percentage": "5%"}, 400, "expected a number"),
+    ("consume/ann/1/5", {"percentage": "1e999"}, 400, "expected a number"),
+    ("buy/ann/1/5", {"quantity": "0"}, 400, "quantity '0': expected a number from 1"),
+    ("buy/ann/1/5", {"quantity": "0.000"}, 400, "quantity '0.000': expected a number from 1"),
+    ("buy/ann/1/5", {"quantity": "-0.2"}, 400, "quantity '-0.2': expected a number from 1"),
+    ("buy/ann/1/5", {"quantity": "2147483647.5"}, 400, "quantity '2147483647.5'"),
+    ("buy/ann/1/5", {"fullprice": "1,299EUR"}, 400, "fullprice '1,299EUR': expected an amount and its currency"),
+    ("buy/ann/1/5", {"fullprice": "1.2.3EUR"}, 400, "fullprice '1.2.3EUR'"),
+    ("buy/ann/1/5", {"fullprice": "1,2,3EUR"}, 400, "fullprice '1,2,3EUR'"),
+    ("buy/ann/1/5", {"fullprice": "12.45undefined"}, 400, "fullprice '12.45undefined'"),
     ("buy/ann/1/5", {"fullprice": "12.45"}, 400, "fullprice '12.45'"),
     ("buy/ann/1/5", {"fullprice": "-1EUR"}, 400, "fullprice '-1EUR'"),
-    ("buy/ann/1/5", {"fullprice": "NaNEUR"}, 400, "fullprice 'NaNEUR'"),
     ("buy/ann/1/5", {"fullprice": "12.45EUX"}, 400, "currency 'EUX'"),
     ("buy/ann/1/5", {"fullprice": "999999999999999EUR"}, 400, "9007199254740991"),
     ("rate/ann/1/5", {}, 400, "rating is missing"),
     ("rate/ann/1/5", {"rating": "101"}, 400, "rating '101'"),
+    ("rate/ann/1/5", {"rating": "undefined"}, 400, "rating is missing"),
+    ("clickrecommended/ann/1/5", {"scenario": "null"}, 400, "scenario is missing"),
+    ("click/ann/1/5", {"lang": "nan!"}, 400, "lang 'nan!'"),
     ("clickrecommended/ann/1/5", {}, 400, "scenario is missing"),
     ("clickrecommended/ann/1/5", {"scenario": "../etc"}, 400, "scenario '../etc'"),
     ("rendered/ann/1/5,x", {}, 400, "item id 'x'"),
@@ -136,6 +179,9 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("login//ann", {}, 400, "user id '' in a login"),
     ("login/bob/not_defined", {}, 400, "user id 'not_defined' in a login"),
     ("login/bob/", {}, 400, "user id '' in a login"),
+    ("login/undefined/ann", {}, 400, "user id 'undefined' in a login: nobody has no history"),
+    ("login/bob/[object Object]", {}, 400, "user id '[object Object]' in a login"),
+    ("transfer/NULL/none", {}, 400, "user id 'NULL' in a login"),
     ("login/ann/ann", {}, 400, "login with the same user twice"),
     (f"login/ann/~{ANN}", {}, 400, "login with the same user twice"),
     (f"login/{'é' * 257}/ann", {}, 400, "user id of 514 bytes"),
@@ -152,6 +198,30 @@ def test_a_bad_call_is_refused_with_a_sentence(
     assert isinstance(decision, Refuse)
     assert decision.status == status
     assert sentence in decision.detail
+
+
+def test_a_website_names_more_users_who_are_nobody() -> None:
+    own = make_website(placeholder_users=["Guest", "0"])
+    assert [stored(f"click/{user}/1/5", own)[0].visitor for user in ("guest", "GUEST", "0", "null")] == [""] * 4
+    assert stored("click/guest/1/5")[0].visitor == pseudonym(KEY, "00001", "guest")
+    assert isinstance(decide("login/guest/ann", own), Refuse)
+
+
+def test_a_value_that_says_nothing_is_signed_as_it_was_sent() -> None:
+    sent = {"lang": ["undefined"], "overridetimestamp": ["2012-01-01"]}
+    signature = md5_signature(SHOP.license_key.get_secret_value(), "1", "5", sent)
+    (event,) = stored("click/ann/1/5", lang="undefined", overridetimestamp="2012-01-01", signature=signature)
+    assert (event.language, event.time < NOW) == ("", True)
+    refused = decide("click/ann/1/5", overridetimestamp="2012-01-01", signature="undefined")
+    assert isinstance(refused, Refuse) and refused.status == 401
+
+
+@given(st.text(max_size=20) | st.from_regex(r"-?[0-9]{1,12}(\.[0-9]{0,9})?", fullmatch=True), st.integers(0, 1))
+def test_a_rounded_number_is_the_nearest_within_its_bounds(text: str, lowest: int) -> None:
+    number = rounded(text, lowest, 100)
+    if number is not None:
+        assert lowest <= number <= 100
+        assert abs(number - Decimal(text)) <= Decimal("0.5") or (number == lowest == 1 and 0 < Decimal(text) < 1)
 
 
 def test_rendered_stores_one_event_for_each_item() -> None:

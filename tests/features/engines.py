@@ -31,7 +31,7 @@ create temporary table lake_events (
     rating smallint, percentage smallint, categories text[], segments integer[],
     session text default '', order_id text default '', event_id text default '', scenario text default '',
     model text default '', request_uuid text default '', language text default '', trigger text default '',
-    verified boolean, source_visitor text default '', is_bot boolean);
+    verified boolean, source_visitor text default '', is_bot boolean, origin text);
 create temporary table lake_items (
     item_type integer default 1, item text, price_minor bigint, currency text default '', valid_from timestamp,
     valid_to timestamp, categories text[], language text default '', base_item text default '',

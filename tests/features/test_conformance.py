@@ -32,6 +32,7 @@ AS_IT_HAPPENED = [
         "is_bot": (None, False, True)[number % 3],
         "categories": [["/A/B"], ["/learned", "/A"]][number % 2],
         "item": str(number % 3),
+        "origin": ("here", "there", "", None)[number % 4],
     }
     for number in range(60)
 ]

@@ -55,20 +55,31 @@ def poisoned(draw: Callable[..., bytes], valid: Texts) -> bytes:
 
 def numbers(lowest: int, highest: int) -> tuple[Texts, Texts]:
     """Whole numbers within bounds, and texts that are none: outside, signed, broken, of foreign digits, too long."""
-    right = st.integers(lowest, highest).map(lambda n: str(n).encode())
+    whole = st.integers(lowest, highest).map(lambda n: str(n).encode())
+    return whole, st.one_of(bent_numbers(whole, lowest, highest), whole.map(lambda text: text + b".0"))
+
+
+def measures(lowest: int, highest: int) -> tuple[Texts, Texts]:
+    """Numbers that are rounded to whole ones within bounds, and texts that are none."""
+    whole = st.integers(lowest, highest).map(lambda n: str(n).encode())
+    fractions = st.floats(lowest, highest).map(lambda number: repr(number).encode())
+    right = st.one_of(whole, fractions, whole.map(lambda text: text + b".0000"))
+    return right, bent_numbers(whole, lowest, highest)
+
+
+def bent_numbers(right: Texts, lowest: int, highest: int) -> Texts:
+    """Texts that no reader of numbers takes."""
     outside = st.one_of(st.integers(max_value=lowest - 1), st.integers(min_value=highest + 1))
-    bent = st.one_of(
+    return st.one_of(
         outside.map(lambda n: str(n).encode()),
         right.map(lambda text: b"+" + text),
-        right.map(lambda text: text + b".0"),
         right.map(lambda text: b" " + text),
-        right.map(lambda text: text + b"e0"),
+        right.map(lambda text: text + b"e"),
         st.sampled_from(DIGITS).map(str.encode),
         st.integers(20, 5000).map(lambda n: b"9" * n),
-        st.sampled_from([b"NaN", b"inf", b"0x1", b"1_0", b"true", b"null", b"1,000"]),
+        st.sampled_from([b"nan", b"inf", b"0x1", b"1_0", b"true", b"None", b"1,000"]),
         poisoned(right),
     )
-    return right, bent
 
 
 def patterned(pattern: str, *wrong: bytes) -> tuple[Texts, Texts]:
@@ -87,16 +98,20 @@ def amounts(draw: Callable[..., object]) -> bytes:
 
 
 def prices() -> tuple[Texts, Texts]:
-    """Prices, and prices with too many digits, without or with an unknown currency, or that are no numbers."""
-    right = amounts()
+    """Prices, also with too many digits; and without a known currency, or that are no numbers."""
+    exact = amounts()
+    right = st.one_of(
+        exact,
+        exact.map(lambda text: text[:-3] + (b"00000" if b"." in text else b".00000") + b"1" + text[-3:]),
+        st.sampled_from([b"NaNEUR", b"undefinedJPY", b"EUR", b"1,5EUR", b"1.000,5EUR"]),
+    )
     bent = st.one_of(
-        right.map(lambda text: text[:-3]),
-        right.map(lambda text: text[:-3] + b"XXX"),
-        right.map(lambda text: text.lower()),
-        right.map(lambda text: b"-" + text),
-        right.map(lambda text: text[:-3] + (b"00000" if b"." in text else b".00000") + b"1" + text[-3:]),
-        st.sampled_from([b"1e3EUR", b"NaNEUR", b"1,5EUR", "٣EUR".encode(), b"9" * 16 + b"JPY", b"EUR", b".5EUR"]),
-        poisoned(right),
+        exact.map(lambda text: text[:-3]),
+        exact.map(lambda text: text[:-3] + b"XXX"),
+        exact.map(lambda text: text.lower()),
+        exact.map(lambda text: b"-" + text),
+        st.sampled_from([b"1e3EUR", b"nanEUR", b"1,500EUR", "٣EUR".encode(), b"9" * 16 + b"JPY", b".5EUR", b"XXX"]),
+        poisoned(exact),
     )
     return right, bent
 
@@ -145,7 +160,7 @@ RECOMMENDATIONS: dict[str, tuple[Texts, Texts]] = {
 def of_reader(reader: Reader) -> tuple[Texts, Texts]:
     """Right and bent values of what a reader takes; KeyError for a kind of reader that is new."""
     if isinstance(reader, partial) and reader.func is rules.read_integer:
-        return numbers(*reader.args[1:])
+        return measures(*reader.args[1:])
     return NAMES if isinstance(reader, partial) and reader.func is rules.read_name else KINDS[reader]
 
 

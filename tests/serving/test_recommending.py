@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -243,6 +244,35 @@ def test_attributes_leave_only_if_asked_for_and_allowed(home: Home) -> None:
 def test_without_an_allow_list_text_attributes_may_leave(shop: Installation) -> None:
     answer = shop.get("not_defined/product_page?contextitems=5&attribute=title,width").json["recommendationItems"]
     assert answer[0]["attributes"] == [{"key": "title", "values": ["one"]}]
+
+
+@pytest.mark.parametrize("nothing", ["undefined", "null", "NaN", ""])
+def test_an_optional_parameter_that_says_nothing_is_not_given(shop: Installation, nothing: str) -> None:
+    names = ("numrecs", "outputtypeid", "crosscontenttype", "usecontextcategorypath", "explain", "usetimeslot", "lang")
+    names += ("categorypath", "attribute", "recommendCategory", "segments", "userattribute", "jsonpCallback")
+    more = "&".join(f"{name}={nothing}" for name in names)
+    for path in ("not_defined/product_page.json", "not_defined/product_page.jsonp"):
+        plain, told = (
+            shop.get(f"{path}?contextitems=5{context}{end}") for context, end in (("", ""), (f",{nothing}", f"&{more}"))
+        )
+        assert told.status_code == 200, told.text
+        assert without_links(told.text) == without_links(plain.text)
+    without, told = (shop.get(f"not_defined/product_page{query}") for query in ("", f"?contextitems={nothing}"))
+    assert without_links(told.text) == without_links(without.text)
+
+
+@pytest.mark.parametrize("user", ["undefined", "NULL", "None", "NaN", "[object Object]", "guest"])
+def test_a_placeholder_asks_as_nobody(home: Home, user: str) -> None:
+    shop = Installation(home, website(placeholder_users=["Guest"]))
+    answer = shop.get(f"{quote(user)}/popular?numrecs=1")
+    assert "private" not in answer.headers["Cache-Control"]
+    assert "links" not in answer.json["recommendationItems"][0]
+    shop.close()
+
+
+def without_links(text: str) -> str:
+    """An answer without what differs from answer to answer."""
+    return re.sub(r'"(clickRecommended|rendered)":"[^"]*"', "", text)
 
 
 def test_category_of_an_item_is_the_one_nearest_to_the_requests(shop: Installation) -> None:

@@ -56,6 +56,17 @@ def stored(directory: Path) -> list[Event]:
     return [decode(payload) for segment in segments(directory) for _, payload in read_records(segment.path)]
 
 
+def test_what_a_tracker_sends_for_unset_variables_loses_no_event(client: FlaskClient, tmp_path: Path) -> None:
+    unset = {"lang": "undefined", "fullprice": "NaNEUR", "quantity": "null", "segments": ""}
+    assert client.get("/api/00001/buy/undefined/1/5", query_string=unset).status_code == 204
+    assert client.post("/api/00001/buy/undefined/1/5", data=unset).status_code == 204
+    line = {"event": "buy", "user": "undefined", "item_type": 1, "item": 5, "lang": None, "quantity": None}
+    assert client.post("/api/00001/events", json=[line, {**line, **unset}]).status_code == 204
+    kept = [(event.visitor, event.language, event.price_minor, event.quantity) for event in stored(tmp_path)]
+    assert kept == [("", "", None, 1)] * 4
+    assert_problem(client.get("/api/00001/login/undefined/ann"), 400, "nobody has no history")
+
+
 def assert_problem(response: TestResponse, status: int, sentence: str) -> None:
     """The answer is the error envelope with this status and sentence."""
     assert response.status_code == status, response.data

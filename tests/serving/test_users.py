@@ -26,7 +26,7 @@ from personalization_pipelines.content.xml.xml_users import Told, read_xml_users
 from personalization_pipelines.erasure.applying import apply_tombstones
 from personalization_pipelines.erasure.tombstones import bury
 from personalization_pipelines.foundation.home import Home
-from personalization_pipelines.foundation.identifiers import pseudonym
+from personalization_pipelines.foundation.identifiers import PLACEHOLDER_USERS, pseudonym
 from tests.conftest import make_website
 from tests.content.files import write
 from tests.serving.shopfront import KEY as INSTALLATION_KEY
@@ -150,6 +150,7 @@ BAD = {
     "a DTD": (b'<!DOCTYPE users SYSTEM "file:///etc/passwd"><users/>', "a DTD"),
     "another document": (b'<items version="1"/>', "element 'items' is not expected here"),
     "nobody": (document("not_defined", a="1"), "id is no user id"),
+    "a placeholder": (document("[object Object]", a="1"), "id is no user id"),
     "a control character": (document("a&#9;b", a="1"), "id is no user id"),
     "a long id": (document("a" * 513, a="1"), "id is no user id"),
     "a backslash": (document("a\\b", a="1"), "id is no user id"),
@@ -279,7 +280,11 @@ values = {
 attributes = st.dictionaries(
     keys, st.sampled_from(TYPES).flatmap(lambda kind: st.tuples(st.just(kind), st.lists(values[kind], min_size=1)))
 )
-names = texts.filter(lambda text: text.isprintable() and "\\" not in text and "\ufffd" not in text)
+names = texts.filter(
+    lambda text: (
+        text.isprintable() and "\\" not in text and "\ufffd" not in text and text.lower() not in PLACEHOLDER_USERS
+    )
+)
 
 
 @given(st.dictionaries(names, attributes, min_size=1, max_size=3))

@@ -32,3 +32,26 @@ insert into lake_events (record_id, time, event, visitor, item, percentage) valu
     ('j', '2026-03-01 11:00', 'click', 'ann', '7', null);
 select visitor, item, day, events from visitor_item_days where event = 'consume';
 values ('', '7', '2026-03-01', 1), ('ann', '7', '2026-03-02', 2), ('ann', '8', '2026-03-04', 1), ('ann', '8', '2026-03-05', 1), ('bob', '7', '2026-03-01', 1);
+
+-- case: of nobody a source counts once per item and day, with the most pieces it sent at once
+insert into lake_events (record_id, received_at, time, event, visitor, item, quantity, origin) values
+    ('a', '2026-03-01 10:00', '2026-03-01 10:00', 'buy', '', '7', 2, 'here'),
+    ('b', '2026-03-01 11:00', '2026-03-01 11:00', 'buy', '', '7', 5, 'here'),
+    ('c', '2026-03-01 12:00', '2026-03-01 12:00', 'buy', '', '7', null, 'there'),
+    ('d', '2026-03-02 10:00', '2026-03-02 10:00', 'buy', '', '7', 1, 'here'),
+    ('e', '2026-03-01 13:00', '2026-03-01 13:00', 'buy', 'ann', '7', 1, ''),
+    ('f', '2026-03-01 13:30', '2026-03-01 13:30', 'buy', 'ann', '7', 1, '');
+select visitor, day, quantity, events, first_time, last_time from visitor_item_days;
+values
+    ('', '2026-03-01', 6, 2, '2026-03-01 10:00:00', '2026-03-01 12:00:00'),
+    ('', '2026-03-02', 1, 1, '2026-03-02 10:00:00', '2026-03-02 10:00:00'),
+    ('ann', '2026-03-01', 2, 2, '2026-03-01 13:00:00', '2026-03-01 13:30:00');
+
+-- case: what the tracker received of nobody before sources were told apart is of one source; imports count each
+insert into lake_events (record_id, received_at, time, visitor, item, origin) values
+    ('a', '2026-03-01 10:00', '2026-03-01 10:00', '', '7', null),
+    ('b', '2026-03-01 11:00', '2026-03-01 11:00', '', '7', ''),
+    ('c', '2026-03-05 11:00', '2026-03-02 11:00', '', '7', null),
+    ('d', '2026-03-05 11:00', '2026-03-02 11:00', '', '7', null);
+select day, events from visitor_item_days;
+values ('2026-03-01', 1), ('2026-03-02', 2);

@@ -68,12 +68,30 @@ values
     ('2026-03-01 12:00:00', 'ann', 0, '2026-03-01 12:00:00', 'undone'),
     ('2026-03-01 13:00:00', 'bob', 1, '1969-12-31 00:00:00', '');
 
--- case: what happens after the logical time does not exist: neither logins nor their undoing; robots do not log in
+-- case: what happens after the logical time does not exist: neither logins nor their undoing
 insert into build (as_of, as_of_day, time_zone) values ('2026-03-01 12:00', '2026-03-01', 'UTC');
 insert into lake_events (record_id, time, event, source_visitor, visitor, is_bot) values
     ('a', '2026-03-01 10:00', 'login', 'anon', 'ann', null),
     ('undone', '2026-03-01 12:01', 'undologin', 'anon', 'ann', false),
-    ('b', '2026-03-01 12:01', 'login', 'anon', 'bob', false),
-    ('robot', '2026-03-01 10:00', 'login', 'other', 'ann', true);
+    ('b', '2026-03-01 12:01', 'login', 'anon', 'bob', false);
 select source, time, target, ignored from visitor_logins;
 values ('anon', '2026-03-01 10:00:00', 'ann', '');
+
+-- case: a robot's login is listed, moves nothing and takes no place among the five of the day
+insert into lake_events (record_id, time, event, source_visitor, visitor, is_bot) values
+    ('r', '2026-03-01 09:00', 'login', 'robot', 'ann', true),
+    ('1', '2026-03-01 10:01', 'login', 'a1', 'ann', false),
+    ('2', '2026-03-01 10:02', 'login', 'a2', 'ann', null),
+    ('3', '2026-03-01 10:03', 'login', 'a3', 'ann', false),
+    ('4', '2026-03-01 10:04', 'login', 'a4', 'ann', false),
+    ('5', '2026-03-01 10:05', 'login', 'a5', 'ann', false),
+    ('6', '2026-03-01 10:06', 'login', 'a5', 'ann', true);
+select source, time, hop, is_owner, ignored from visitor_logins;
+values
+    ('a1', '2026-03-01 10:01:00', 1, True, ''),
+    ('a2', '2026-03-01 10:02:00', 1, True, ''),
+    ('a3', '2026-03-01 10:03:00', 1, True, ''),
+    ('a4', '2026-03-01 10:04:00', 1, True, ''),
+    ('a5', '2026-03-01 10:05:00', 1, True, ''),
+    ('a5', '2026-03-01 10:06:00', 0, False, 'robot'),
+    ('robot', '2026-03-01 09:00:00', 0, False, 'robot');

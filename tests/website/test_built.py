@@ -23,6 +23,7 @@ item_types: {1: product, 2: article}
 public_host: //reco.example.org
 recommendation_auth: none
 output_attributes: [title, uri, image, color]
+placeholder_users: [guest]
 category_from_clicks: true
 event_weights: {click: 1, consume: 3, basket: 5, wishlist: 4, rate: 4, buy: 10}
 content:

@@ -146,7 +146,7 @@ class Canonical:
     def visitors(self, key: bytes) -> pa.Array:
         """Return pseudonyms, "" for nobody; malformed user ids reject the row."""
         self.whole_ids("user")
-        found = visitors(self.text("user"), key, self.website.customer_id)
+        found = visitors(self.text("user"), key, self.website)
         reason = "user is no user id (control characters, '\\', broken text, or more than 512 bytes)"
         self.verdicts.reject(found.is_null(), self.name("user"), reason, None)
         self._exact("user")

@@ -25,9 +25,11 @@ from personalization_pipelines.events.judging.rules import (
     MAX_CATEGORY_CHARACTERS,
     MAX_INT32,
     MAX_SEGMENTS,
+    rounded,
 )
 from personalization_pipelines.foundation.currency import to_minor
 from personalization_pipelines.foundation.identifiers import parse_item_id, parse_item_type, parse_user_id, pseudonym
+from personalization_pipelines.website import Website
 
 EXACT_FLOAT = 2**53
 MAX_LABEL = 128
@@ -37,7 +39,6 @@ CANONICAL_ID = re.compile("[1-9][0-9]{0,17}")
 """Ids that are their own canonical form, on whichever website: no Python is needed to see it."""
 _WHOLE_TEXT = r"^(-?[0-9]+)\.0+$"
 _MANGLED = r"^-?[0-9]([.,][0-9]+)?[eE]\+[0-9]{2,3}$"
-_WHOLE = re.compile(r"-?[0-9]{1,19}(\.0*)?", re.ASCII)
 
 
 def each_distinct(cells: pa.Array, convert: Callable[[Any], Any], kind: pa.DataType) -> pa.Array:
@@ -149,26 +150,19 @@ def item_types(text: pa.Array, declared: set[int]) -> pa.Array:
     return each_distinct(text, read, pa.int32())
 
 
-def visitors(text: pa.Array, key: bytes, customer_id: str) -> pa.Array:
-    """Return the pseudonym of every user id, and "" for nobody (missing, or `not_defined`)."""
+def visitors(text: pa.Array, key: bytes, website: Website) -> pa.Array:
+    """Return the pseudonym of every user id, and "" for nobody (missing, or one of the placeholders)."""
 
     def read(value: str) -> str:
-        user = parse_user_id(value)
-        return "" if user is None else pseudonym(key, customer_id, user)
+        user = parse_user_id(value, website.placeholder_users)
+        return "" if user is None else pseudonym(key, website.customer_id, user)
 
     return pc.if_else(pc.is_null(text), pa.scalar(""), each_distinct(text, read, pa.string()))
 
 
 def whole_numbers(cells: pa.Array, lowest: int, highest: int, kind: pa.DataType) -> pa.Array:
-    """Return whole numbers between two bounds; `3.0` is 3, `3.5` is none."""
-
-    def read(value: str) -> int | None:
-        if not _WHOLE.fullmatch(value):
-            return None
-        number = int(value.partition(".")[0])
-        return number if lowest <= number <= highest else None
-
-    return each_distinct(as_text(cells), read, kind)
+    """Return whole numbers between two bounds, rounded as the tracker rounds them."""
+    return each_distinct(as_text(cells), lambda value: rounded(value, lowest, highest), kind)
 
 
 def prices(cells: pa.Array, currencies: pa.Array) -> pa.Array:

@@ -50,7 +50,7 @@ def queued_users(users: Iterable[XmlUser], website: Website, source: str, key: b
     """Return the body of a change: users as pseudonyms under `key`, their e-mail addresses sealed."""
     made: dict[str, QueuedUser] = {}
     for user in users:
-        visitor = visitor_of(user.user, website.customer_id, key)
+        visitor = visitor_of(user.user, website, key)
         made[visitor] = QueuedUser(visitor, seal_emails(user.attributes, visitor, key), user.types)
     return msgspec.json.encode(QueuedUsers(source, list(made.values())))
 

@@ -101,11 +101,13 @@ class _Reader(StrictReader[XmlUser]):
 
     def _begin_user(self, user: str) -> None:
         try:
-            known = visitor_of(user, self.website.customer_id, b"")
+            known = visitor_of(user, self.website, b"")
         except InvalidIdentifier:
             known = ""
         if not known:
-            self.refuse("id is no user id: expected 1 to 512 bytes without control characters and '\\'")
+            self.refuse(
+                "id is no user id: expected 1 to 512 bytes without control characters and '\\', and no placeholder"
+            )
         self.user, self.kinds, self.values, self.told = XmlUser(user, {}, {}), {}, 0, False
 
     def _value(self, user: XmlUser, key: str, text: str, kind: str) -> None:

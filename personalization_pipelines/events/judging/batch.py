@@ -25,13 +25,17 @@ from personalization_pipelines.events.judging.batch_usual import (
 )
 from personalization_pipelines.events.judging.judge import Call, Refuse, judge
 from personalization_pipelines.events.judging.orders import MARK
+from personalization_pipelines.events.judging.origins import Origin, mark_origins
 from personalization_pipelines.events.judging.rules import RULES, Rule
 from personalization_pipelines.foundation.errors import InvalidIdentifier
+from personalization_pipelines.foundation.unset import UNSET
 from personalization_pipelines.website import Website
 
 __all__ = ["MAX_BYTES", "MAX_CONTAINERS", "MAX_EVENTS", "Batch", "judge_batch"]
 
 _KNOWN = {name for rule in RULES.values() for name in rule.parameters} | JUDGED_NAMES | {"rid", EVENT_ID}
+NUMBERS = frozenset({"quantity", "rating", "percentage"})
+"""What may be a number with a fraction: it is rounded. Ids with one are refused."""
 _MAX_NUMBER = 2**64
 _TOO_MANY = Refuse(413, "", f"batch of more than {MAX_EVENTS} events, each item counted: send smaller ones.")
 
@@ -54,16 +58,17 @@ class _Refused(Exception):
         self.decision = decision
 
 
-def judge_batch(body: bytes, website: Website, now: int, key: bytes) -> Batch | Refuse:
+def judge_batch(body: bytes, website: Website, now: int, key: bytes, origin: Origin | None = None) -> Batch | Refuse:
     """Decide about a body of events at `now` (microseconds since 1970): all of them, or none with the first fault.
 
-    The refusal names the event by its position, the first one being 1.
+    `origin` marks events of nobody by the source of the body. The refusal names the event by its position, the first
+    one being 1.
     """
     try:
         sent = read_body(body)
         if len(sent) > MAX_EVENTS:
             return Refuse(413, "", f"batch of {len(sent)} events: expected at most {MAX_EVENTS}.")
-        records, kinds = usual_events(website, key).records(sent, now, _Judged(body, website, now, key))
+        records, kinds = usual_events(website, key).records(sent, now, _Judged(body, website, now, key, origin), origin)
     except InvalidIdentifier as error:
         return Refuse(400, "", str(error))
     except _Refused as refused:
@@ -74,8 +79,9 @@ def judge_batch(body: bytes, website: Website, now: int, key: bytes) -> Batch | 
 class _Judged:
     """Judges single events of a batch. The body is read again for the first of them: fields were taken away."""
 
-    def __init__(self, body: bytes, website: Website, now: int, key: bytes) -> None:
+    def __init__(self, body: bytes, website: Website, now: int, key: bytes, origin: Origin | None) -> None:
         self._body = body
+        self._origin = origin
         self._facts = website, now, key
         self._sent: list[Sent] = []
         self._lines: Counter[tuple[str, str]] = Counter()
@@ -89,8 +95,10 @@ class _Judged:
             decision = Refuse(400, "", str(error))
         if isinstance(decision, Refuse):
             raise _Refused(_at(index + 1, decision))
-        texts += [encode(self._numbered(event)).decode() for event in decision.events]
-        kinds += [event.event for event in decision.events]
+        numbered = tuple(self._numbered(event) for event in decision.events)
+        events = mark_origins(numbered, self._origin) if self._origin else numbered
+        texts += [encode(event).decode() for event in events]
+        kinds += [event.event for event in events]
         if len(texts) > MAX_EVENTS:
             raise _Refused(_TOO_MANY)
 
@@ -119,7 +127,7 @@ def _call(sent: Sent) -> Call:
         if known in place:
             raise InvalidIdentifier(f"{given[:40]!r} is given twice: expected it once")
         if place is path or known in _KNOWN or _is_plain(value):
-            place[known] = _texts(given, value)
+            place[known] = _texts(given, value, fractions=known in NUMBERS)
     event, user, kind = (_single(path, name) for name in ("event", "user", "type"))
     rule = RULES.get(event)
     if rule and rule.path == "users":
@@ -127,7 +135,7 @@ def _call(sent: Sent) -> Call:
     else:
         where = [user] if rule and rule.path == "user" else [user, kind, _item(path, rule)]
     event_id = _taken(parameters, EVENT_ID)
-    checked = read_event_id(event_id) if event_id else ""
+    checked = read_event_id(event_id) if event_id not in UNSET else ""
     return Call(event, where, {name: texts for name, texts in parameters.items() if texts}, checked)
 
 
@@ -135,15 +143,17 @@ def _is_plain(value: object) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool)
 
 
-def _texts(name: str, value: object) -> list[str]:
+def _texts(name: str, value: object, *, fractions: bool) -> list[str]:
     """Return a field's values as texts; what is null or empty counts as not given."""
-    values = value if isinstance(value, list) else [] if value is None else [value]
-    return [text for one in values if (text := _one_text(name, one))]
+    values = value if isinstance(value, list) else [value]
+    return [text for one in values if one is not None and (text := _one_text(name, one, fractions=fractions))]
 
 
-def _one_text(name: str, value: Any) -> str:
+def _one_text(name: str, value: Any, *, fractions: bool) -> str:
     if isinstance(value, str):
         return value
+    if fractions and isinstance(value, float):
+        return repr(value)
     if not _is_plain(value):
         raise InvalidIdentifier(f"{name[:40]!r}: expected a text or a whole number, or several in an array")
     if not -_MAX_NUMBER < value < _MAX_NUMBER:

@@ -19,11 +19,13 @@ from personalization_pipelines.events.event import Event, encode
 from personalization_pipelines.events.judging.batch_body import MAX_EVENTS, Sent
 from personalization_pipelines.events.judging.judge import undeclared
 from personalization_pipelines.events.judging.links import LINKED
+from personalization_pipelines.events.judging.origins import COUNTED, Origin
 from personalization_pipelines.events.judging.rules import MAX_ITEMS, RULES, Rule
 from personalization_pipelines.events.judging.signature import OVERRIDE
 from personalization_pipelines.events.judging.visitors import Visitors
 from personalization_pipelines.foundation.errors import InvalidIdentifier
 from personalization_pipelines.foundation.identifiers import MAX_NUMERIC_ITEM, parse_item_type
+from personalization_pipelines.foundation.unset import UNSET
 from personalization_pipelines.website import Website
 
 EVENT_ID = "event_id"
@@ -98,12 +100,15 @@ class UsualEvents:
         self._items = _Remembered(lambda text: _encode(website.item_id(text))[1:-1].decode())
         self._fields = _Remembered(_read_one)
         self._shapes = _Remembered(self._shape)
-        self._visitors, self._until = Visitors(website.customer_id, key), 0.0
+        self._visitors, self._until = Visitors(website, key), 0.0
 
-    def records(self, sent: Sequence[Sent], now: int, judged: Judged) -> tuple[list[bytes], list[str]]:
+    def records(
+        self, sent: Sequence[Sent], now: int, judged: Judged, origin: Origin | None = None
+    ) -> tuple[list[bytes], list[str]]:
         """Return the records of a batch and the kind of each, in their order; those of unusual events come of `judged`.
 
-        `now` in microseconds since 1970. `sent` is used up: its objects lose user, item and event id.
+        `now` in microseconds since 1970. `sent` is used up: its objects lose user, item and event id. `origin` marks
+        the events of nobody.
         """
         texts: list[str] = []
         kinds: list[str] = []
@@ -130,6 +135,8 @@ class UsualEvents:
                     item = items[item]
                 if event_id is not None:
                     after = f"{before_id}{read_event_id(event_id)}{after_id}"
+                if origin and not visitor and kind in COUNTED:
+                    after = _with_origin(after, origin(kind, _plain(item)))
                 texts.append(f"{start}{item}{after}")
                 kinds.append(kind)
             except NOT_USUAL:
@@ -159,7 +166,7 @@ class UsualEvents:
         """Return the visitors of the last minute's users."""
         now = time.monotonic()
         if now > self._until or len(self._visitors) > MAX_VISITORS:
-            self._visitors, self._until = Visitors(self.website.customer_id, self._key), now + VISITOR_SECONDS
+            self._visitors, self._until = Visitors(self.website, self._key), now + VISITOR_SECONDS
         return self._visitors
 
     def _shape(self, rest: bytes) -> _Shape:
@@ -233,8 +240,10 @@ def _columns(sent: Sequence[Sent]) -> tuple[list[Any], list[Any], list[Any], lis
 
 
 def _says_nothing(rule: Rule, name: str, value: Any) -> bool:
-    """Tell whether this is a field that nothing reads of this kind of event."""
-    if name in rule.parameters or name in PATH_NAMES or name in JUDGED_NAMES or name != name.lower():
+    """Tell whether this is a field that nothing reads of this kind of event, or that holds nothing."""
+    if name in rule.parameters:
+        return value is None or (value.__class__ is str and value in UNSET)
+    if name in PATH_NAMES or name in JUDGED_NAMES or name != name.lower():
         return False
     return bool(value) if value.__class__ is str else value.__class__ is int and 0 <= value <= MAX_NUMERIC_ITEM
 
@@ -242,9 +251,22 @@ def _says_nothing(rule: Rule, name: str, value: Any) -> bool:
 def _read_one(key: tuple[str, str, str]) -> dict[str, Any]:
     """Return the fields that one parameter of one kind of event sets."""
     word, name, text = key
-    if not text or name == ORDER or name not in RULES[word].parameters:
+    if text in UNSET or name == ORDER or name not in RULES[word].parameters:
         raise Unusual
     return RULES[word].parameters[name](name, [text])
+
+
+def _plain(item: Any) -> str:
+    """Return an item's id, given as in JSON; Unusual where that is another text."""
+    text = str(item)
+    if "\\" in text:
+        raise Unusual
+    return text
+
+
+def _with_origin(after: str, origin: str) -> str:
+    """Return the end of a record with its last field."""
+    return f'{after[:-1]},"origin":"{origin}"}}'
 
 
 def _text(value: Any) -> str:

@@ -17,10 +17,11 @@ from personalization_pipelines.events.event import Event
 from personalization_pipelines.events.judging.links import LINKED, are_signed
 from personalization_pipelines.events.judging.orders import line_id
 from personalization_pipelines.events.judging.rules import EVENT_WORDS, MAX_ITEMS, RULES, Rule, read_parameters
-from personalization_pipelines.events.judging.signature import find_fault, override_time, replay_id
+from personalization_pipelines.events.judging.signature import OVERRIDE, find_fault, override_time, replay_id
 from personalization_pipelines.events.judging.visitors import visitor_of
 from personalization_pipelines.foundation.errors import InvalidIdentifier
 from personalization_pipelines.foundation.identifiers import parse_item_type
+from personalization_pipelines.foundation.unset import without_unset
 from personalization_pipelines.website import Website
 
 __all__ = ["EVENT_WORDS", "RULES", "Accept", "Call", "Decision", "Quarantine", "Refuse", "judge"]
@@ -31,7 +32,8 @@ class Call:
     """One tracking call as decoded text.
 
     `event` is the word of the path, `path` what follows it, split at `/`. `parameters` come from query and
-    form body: lower-case name to its values in order; what was sent without a value is not in it.
+    form body: lower-case name to its values in order; what was sent without a value is not in it. What has a value
+    that says nothing (`lang=undefined`) is, for it may be signed.
     `event_id` is the sender's own id of the event (batches), "" for none.
     """
 
@@ -76,21 +78,22 @@ def judge(call: Call, website: Website, now: int, key: bytes) -> Decision:
     rule = RULES.get(call.event)
     if rule is None:
         return _unknown(call.event)
+    told = without_unset(call.parameters)
     try:
-        fields = read_parameters(rule, call.event, call.parameters)
+        fields = read_parameters(rule, call.event, told)
         users, place = _split_path(call, rule)
         item_type, items = _read_place(place, rule, website)
         fields |= _read_users(users, website, key)
-        time = override_time(call.parameters, website.zone, now)
+        time = override_time(told, website.zone, now)
     except InvalidIdentifier as error:
         return Refuse(400, "", str(error))
-    if fault := find_fault(website, (call.event, *users, *place), call.parameters):
+    if fault := find_fault(website, (call.event, *users, *place), call.parameters, told):
         return Refuse(401, "", fault)
     if reason := undeclared(item_type, website):
         fields["quarantine"] = reason
     fields |= {"received_at": now, "time": now if time is None else time, "item_type": item_type}
     made = [Event(website.name, rule.name, item=item, **fields) for item in items]
-    events = _verified(_identified(made, call, website), call, website, now, key)
+    events = _verified(_identified(made, call.event_id, told, website), told, website, now, key)
     return Quarantine(events, reason) if reason else Accept(events)
 
 
@@ -127,7 +130,7 @@ def _split_path(call: Call, rule: Rule) -> tuple[tuple[str, ...], tuple[str, ...
 
 def _read_users(users: Sequence[str], website: Website, key: bytes) -> dict[str, str]:
     """Return the visitor, of a login with its source; InvalidIdentifier for a login that joins nothing."""
-    *sources, visitor = [visitor_of(user, website.customer_id, key) for user in users]
+    *sources, visitor = [visitor_of(user, website, key) for user in users]
     if not sources:
         return {"visitor": visitor}
     for user, what in zip(users, (*sources, visitor), strict=True):
@@ -149,21 +152,24 @@ def _read_place(place: Sequence[str], rule: Rule, website: Website) -> tuple[int
     return parse_item_type(item_type), [website.item_id(text) for text in items] or [""]
 
 
-def _identified(events: list[Event], call: Call, website: Website) -> list[Event]:
+def _identified(events: list[Event], event_id: str, told: Mapping[str, Sequence[str]], website: Website) -> list[Event]:
     """Return the events with their event ids: those of signed ones and of orders are made of what they say.
 
-    So a replay is the same, and so is a line of an order that is told again."""
-    if "overridetimestamp" in call.parameters:
+    So a replay is the same, and so is a line of an order that is told again.
+    """
+    if OVERRIDE in told:
         return [replace(event, event_id=replay_id(website.customer_id, event)) for event in events]
-    if not call.event_id:
+    if not event_id:
         return [replace(event, event_id=line_id(event)) for event in events] if events[0].order_id else events
-    ids = [call.event_id, *(f"{call.event_id}/{number}" for number in range(1, len(events)))]
+    ids = [event_id, *(f"{event_id}/{number}" for number in range(1, len(events)))]
     return [replace(event, event_id=own) for event, own in zip(events, ids, strict=True)]
 
 
-def _verified(events: list[Event], call: Call, website: Website, now: int, key: bytes) -> tuple[Event, ...]:
+def _verified(
+    events: list[Event], told: Mapping[str, Sequence[str]], website: Website, now: int, key: bytes
+) -> tuple[Event, ...]:
     """Return the events, those of recommendations marked with whether the call is a link that we gave out."""
     if events[0].event not in LINKED:
         return tuple(events)
-    signed = are_signed(events, call.parameters, website.customer_id, now, key)
+    signed = are_signed(events, told, website.customer_id, now, key)
     return tuple([replace(event, verified=known) for event, known in zip(events, signed, strict=True)])

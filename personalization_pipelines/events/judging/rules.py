@@ -1,6 +1,7 @@
 """What each kind of event may carry: its parameters, how their text is read, which of them it must have.
 
-A reader refuses what it can not read exactly (InvalidIdentifier with a sentence); nothing is repaired or guessed.
+A reader refuses what it can not read (InvalidIdentifier with a sentence); nothing is guessed. Numbers with more digits
+than they can have are rounded, half to even, for an event is worth more than its last digit.
 """
 
 from __future__ import annotations
@@ -8,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from functools import partial
 from typing import Any, Literal
 
-from personalization_pipelines.foundation.currency import MAX_MINOR, fraction_digits
+from personalization_pipelines.foundation.currency import FRACTION_DIGITS, MAX_MINOR, fraction_digits, to_minor
 from personalization_pipelines.foundation.errors import InvalidIdentifier
 from personalization_pipelines.foundation.identifiers import parse_name
+from personalization_pipelines.foundation.unset import UNSET
 
 MAX_CATEGORIES = 20
 MAX_CATEGORY_CHARACTERS = 1024
@@ -23,8 +25,18 @@ MAX_ORDER_CHARACTERS = 128
 MAX_ITEMS = 500
 MAX_INT32 = 2**31 - 1
 
-PRICE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,8})?)([A-Z]{3})")
+MAX_FRACTION = 40
+"""Digits behind a number's point; what divides or adds in floats sends up to 17."""
+
+PRICE = re.compile(
+    rf"([0-9]{{1,15}}(?:\.[0-9]{{1,{MAX_FRACTION}}})?|[0-9]{{1,15}},[0-9]{{1,2}}"
+    rf"|[0-9]{{1,3}}(?:\.[0-9]{{3}}){{1,4}},[0-9]{{1,{MAX_FRACTION}}}"
+    rf"|[0-9]{{1,3}}(?:,[0-9]{{3}}){{1,4}}\.[0-9]{{1,{MAX_FRACTION}}})([A-Z]{{3}})"
+)
+"""An amount and its currency. A comma is read where it can mean one thing only: `9,99EUR` and `1.299,00EUR`, but
+`1,299EUR` could be either."""
 _NUMBER = re.compile(r"[0-9]{1,10}")
+_DECIMAL = re.compile(rf"-?[0-9]{{1,19}}(?:\.[0-9]{{0,{MAX_FRACTION}}})?(?:[eE][-+]?[0-9]{{1,3}})?", re.ASCII)
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}")
 
 Shape = Literal["item", "items", "user", "users"]
@@ -70,8 +82,26 @@ def _one(name: str, values: Sequence[str]) -> str:
 
 
 def read_integer(field: str, lowest: int, highest: int, name: str, values: Sequence[str]) -> dict[str, Any]:
-    """Read a whole number within bounds."""
-    return {field: _bounded(name, _one(name, values), lowest, highest)}
+    """Read a number within bounds, rounded to a whole one."""
+    text = _one(name, values)
+    number = rounded(text, lowest, highest)
+    if number is None:
+        raise InvalidIdentifier(f"{name} {text[:40]!r}: expected a number from {lowest} to {highest}")
+    return {field: number}
+
+
+def rounded(text: str, lowest: int, highest: int) -> int | None:
+    """Return a number as a whole one, half to even and of something never nothing: 0.4 pieces are 1.
+
+    None where it is no number (ASCII digits, perhaps a point and an exponent), or not within the bounds.
+    """
+    if not _DECIMAL.fullmatch(text):
+        return None
+    exact = Decimal(text)
+    number = exact.to_integral_value(ROUND_HALF_EVEN)
+    if not number and exact > 0:
+        number = Decimal(max(lowest, 0))
+    return int(number) if lowest <= number <= highest else None
 
 
 def read_name(field: str, name: str, values: Sequence[str]) -> dict[str, Any]:
@@ -103,7 +133,7 @@ def read_order(name: str, values: Sequence[str]) -> dict[str, Any]:
 
 def read_segments(name: str, values: Sequence[str]) -> dict[str, Any]:
     """Read ids with commas between them."""
-    texts = [text for value in values for text in value.split(",") if text]
+    texts = [text for value in values for text in value.split(",") if text not in UNSET]
     if len(texts) > MAX_SEGMENTS:
         raise InvalidIdentifier(f"{name} with {len(texts)} ids: expected at most {MAX_SEGMENTS}")
     return {"segments": tuple(_bounded(name, text, 0, MAX_INT32) for text in texts)}
@@ -121,17 +151,25 @@ def read_categories(name: str, values: Sequence[str]) -> dict[str, Any]:
 
 
 def read_price(name: str, values: Sequence[str]) -> dict[str, Any]:
-    """Read `12.45EUR` as 1245 and EUR: exact in the digits of ISO 4217, or refused."""
+    """Read `12.45EUR` as 1245 and EUR, rounded half to even to the digits of ISO 4217."""
     text = _one(name, values)
+    if text[:-3] in UNSET and text[-3:] in FRACTION_DIGITS:
+        return {}  # a page that joins an amount it does not have to its currency
     match = PRICE.fullmatch(text)
     if not match:
         raise InvalidIdentifier(f"{name} {text[:40]!r}: expected an amount and its currency, like 12.45EUR or 456JPY")
-    digits = fraction_digits(match[2])
-    amount = Decimal(match[1]).scaleb(digits)
-    if amount != int(amount) or amount > MAX_MINOR:
-        expected = f"at most {digits} digits after the point and {MAX_MINOR} of its smallest unit"
-        raise InvalidIdentifier(f"{name} {text[:40]!r}: expected an amount of {match[2]} with {expected}")
-    return {"price_minor": int(amount), "currency": match[2]}
+    fraction_digits(match[2])
+    try:
+        return {"price_minor": to_minor(_with_point(match[1]), match[2]), "currency": match[2]}
+    except ValueError:
+        expected = f"at most {MAX_MINOR} of its smallest unit"
+        raise InvalidIdentifier(f"{name} {text[:40]!r}: expected an amount of {match[2]}, {expected}") from None
+
+
+def _with_point(amount: str) -> str:
+    """Return an amount with a point before its fraction and nothing between thousands: the last mark is the point."""
+    whole, _, fraction = amount.replace(",", ".").rpartition(".")
+    return f"{whole.replace('.', '')}.{fraction}" if whole else amount
 
 
 _READERS: dict[str, Reader] = {

@@ -50,15 +50,17 @@ def hmac_signature(license_key: str, customer: str, path: Sequence[str], paramet
     return hmac.new(license_key.encode(), text.encode(), "sha256").hexdigest()
 
 
-def find_fault(website: Website, path: Sequence[str], parameters: Parameters) -> str:
+def find_fault(website: Website, path: Sequence[str], parameters: Parameters, told: Parameters | None = None) -> str:
     """Return why the call's signatures do not allow it, "" if they do. `path`: event, user and maybe type and item.
 
-    A signature that is given must be right, also where none was needed; `overridetimestamp` needs one.
+    A signature that is given must be right, also where none was needed; `overridetimestamp` needs one. What is signed
+    are `parameters` as they were sent; `told` (default: all) are those of them that say something.
     """
+    told = parameters if told is None else told
     key = website.license_key.get_secret_value()
-    given = [name for name in _SIGNATURES if name in parameters]
+    given = [name for name in _SIGNATURES if name in told]
     if not given:
-        return f"{OVERRIDE} needs signature or signature2: nothing was stored." if OVERRIDE in parameters else ""
+        return f"{OVERRIDE} needs signature or signature2: nothing was stored." if OVERRIDE in told else ""
     for name in given:
         if name == "signature2":
             expected = hmac_signature(key, website.customer_id, path, parameters)
@@ -66,7 +68,7 @@ def find_fault(website: Website, path: Sequence[str], parameters: Parameters) ->
             expected = md5_signature(key, path[2], path[3], parameters)
         else:
             return f"{path[0]} has no item, which signature would need: use signature2. Nothing was stored."
-        if not hmac.compare_digest("\n".join(parameters[name]).encode(), expected.encode()):
+        if not hmac.compare_digest("\n".join(told[name]).encode(), expected.encode()):
             return f"{name} does not fit this call and the website's licence key: nothing was stored."
     return ""
 

@@ -8,8 +8,15 @@ from collections.abc import Collection, Iterable
 
 import numpy as np
 
-from personalization_pipelines.foundation.identifiers import MAX_NUMERIC_ITEM, MAX_USER_BYTES, parse_user_id, pseudonym
+from personalization_pipelines.foundation.identifiers import (
+    MAX_NUMERIC_ITEM,
+    MAX_USER_BYTES,
+    PLACEHOLDER_USERS,
+    parse_user_id,
+    pseudonym,
+)
 from personalization_pipelines.foundation.keyed_hash import DIGEST_BYTES, KeyedHash
+from personalization_pipelines.website import Website
 
 _TOKEN = re.compile(r"~([A-Za-z0-9_-]{21}[AQgw])")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
@@ -17,28 +24,29 @@ _MARKS = b"-.@"
 """Marks of plain user ids, as UUIDs and addresses have them; not those of a token, nor of `not_defined`."""
 
 
-def visitor_of(user: str, customer_id: str, key: bytes) -> str:
-    """Return the visitor behind a sent user: its pseudonym, "" for nobody.
+def visitor_of(user: str, website: Website, key: bytes) -> str:
+    """Return the visitor behind a user that was sent to a website: its pseudonym, "" for nobody.
 
     A token of a push message's link (`~` and the pseudonym) is the visitor itself. InvalidIdentifier for a
     user that is none.
     """
     if user.startswith("~") and (token := _TOKEN.fullmatch(user)):
         return token[1]
-    known = parse_user_id(user)
-    return pseudonym(key, customer_id, known) if known is not None else ""
+    known = parse_user_id(user, website.placeholder_users)
+    return pseudonym(key, website.customer_id, known) if known is not None else ""
 
 
 class Visitors(dict[str, str]):
     """The visitors of a website by user, each computed once."""
 
-    def __init__(self, customer_id: str, key: bytes) -> None:
+    def __init__(self, website: Website, key: bytes) -> None:
         super().__init__()
-        self._customer_id, self._key = customer_id, key
-        self._hash = KeyedHash(key, customer_id.encode() + b"\0")
+        self._website, self._key = website, key
+        self._hash = KeyedHash(key, website.customer_id.encode() + b"\0")
+        self._nobody = PLACEHOLDER_USERS.union(website.placeholder_users)
 
     def __missing__(self, user: str) -> str:
-        self[user] = visitor = visitor_of(user, self._customer_id, self._key)
+        self[user] = visitor = visitor_of(user, self._website, self._key)
         return visitor
 
     def meet(self, users: Iterable[object]) -> None:
@@ -46,7 +54,7 @@ class Visitors(dict[str, str]):
 
         What is no plain user, or no user at all, is left for when it is asked for.
         """
-        new = [user for user in dict.fromkeys(_texts(users)) if user not in self]
+        new = [user for user in dict.fromkeys(_texts(users)) if user not in self and user.lower() not in self._nobody]
         if plain := new if _are_plain(new) else [user for user in new if _are_plain((user,))]:
             self._learn(plain)
 

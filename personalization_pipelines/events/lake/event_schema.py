@@ -37,6 +37,7 @@ EVENT_SCHEMA = pa.schema(
         ("verified", pa.bool_()),
         ("source_visitor", pa.string()),
         ("is_bot", pa.bool_()),  # null, as in imports and files from before the column: no robot
+        ("origin", pa.string()),  # null, as in imports and files from before the column: unknown
     ]
 )
 
