@@ -21,8 +21,8 @@ from personalization_pipelines.features.sql_models import feature_names, load_fe
 from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.foundation.identifiers import pseudonym
 from personalization_pipelines.models.matrices.read_features import read_training_data
-from personalization_pipelines.models.parameters import Popularity
 from personalization_pipelines.models.registry import learner
+from personalization_pipelines.models.types.popularity import Popularity
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.one_build import Build
 from serving.http import problems
@@ -209,8 +209,8 @@ def test_seventy_events_of_nobody_from_one_source_do_not_beat_five_visitors(site
     build = site.features()
     model = Popularity(type="popularity", event="click", history=timedelta(days=30))
     data = read_training_data(build, ["click"], model.build)
-    ranked = learner(model, site.website).learn(data).ranking
-    assert ranked is not None
+    ranked = learner(model, site.website).learn(data).answer
+
     rows, scores = ranked.lists.of(0)
     assert [data.index.ids[row] for row in rows] == ["5", "7", "6"]
     assert scores.tolist() == [5, 2, 1]

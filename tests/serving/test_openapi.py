@@ -29,7 +29,7 @@ from schemathesis.specs.openapi.checks import (
 
 from personalization_pipelines.events.judging.rules import BATCH, EVENT_WORDS, RULES
 from personalization_pipelines.foundation.home import Home
-from serving.openapi import document
+from serving.openapi.document import document
 from serving.recommending.request import NOT_BUILT, parse_callback, parse_wanted
 from tests.faults.server import Server
 from tests.serving.shopfront import Installation, website, write_yaml
