@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
 
 pytest_plugins = ["tests.postgres"]
+
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")  # what a test proves does not hang on what else the machine has to do
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

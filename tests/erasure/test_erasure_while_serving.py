@@ -49,7 +49,7 @@ def test_an_erasure_over_http_is_live_at_once_and_complete_when_the_server_has_s
         answer = requests.delete(f"{url}/user/{USER}", headers=KEY, timeout=5)
         assert answer.status_code == 202
         wait_until([], home, reader)
-        shop.command(home.root, "build")
+        shop.command_here(home.root, "build")
         receipt = _receipt(home)
         assert answer.json() == {"erasures": [receipt.id]}
         assert receipt.missing in ([LOG], []), receipt  # the server writes into its segment for a minute
@@ -58,7 +58,7 @@ def test_an_erasure_over_http_is_live_at_once_and_complete_when_the_server_has_s
     finally:
         server.terminate()
         reader.close()
-    shop.command(home.root, "build")
+    shop.command_here(home.root, "build")
     assert _receipt(home).missing == []
     assert set(_receipt(home).clean) == set(PLACES)
     assert traces(home, name) == []

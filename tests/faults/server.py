@@ -24,6 +24,7 @@ from personalization_pipelines.events.lake import event_files, ingest
 from personalization_pipelines.events.log import Damage, read_everything, repair, segments
 from personalization_pipelines.home import Home
 from personalization_pipelines.website.load import load_websites
+from tests.ports import free_port
 
 WEBSITE = """\
 website: shop
@@ -40,21 +41,6 @@ def make_home(root: Path) -> Home:
     home.create()
     (home.websites / "shop.yaml").write_text(WEBSITE)
     return home
-
-
-_offsets = itertools.count()
-
-
-def free_port() -> int:
-    """Return a port that no client can be given by the kernel, or it would connect to itself during a restart.
-
-    Each call begins behind the port before: a server that is not started yet does not hold its port.
-    """
-    for port in range(15000 + os.getpid() % 4000 + next(_offsets), 20000):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
-    raise AssertionError("no free port between 15000 and 19999")
 
 
 class Server:

@@ -19,6 +19,7 @@ import pytest
 from personalization_pipelines.errors import ConfigurationError
 from personalization_pipelines.home import Home
 from serving.server import serve
+from tests.ports import free_port
 from tests.serving.shopfront import Installation, website, write_yaml
 
 FORBIDDEN = (
@@ -40,9 +41,7 @@ class Server:
 
     def __init__(self, home: Home, workers: int = 1) -> None:
         self.home = home
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.log = home.root / "server.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
