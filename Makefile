@@ -39,7 +39,7 @@ bench: setup
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 faults: setup
-	$(PYTEST) -m fault -s tests/faults
+	PYTEST_DEBUG_TEMPROOT=$${TMPDIR:-/tmp} $(PYTEST) -m fault -s tests/faults
 
 fuzz: setup
 	PERSONALIZATION_FUZZ=$(or $(FUZZ),200) $(PYTEST) tests/serving/test_openapi.py tests/serving/test_hostile_parameters.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,11 @@ from hypothesis import HealthCheck, settings
 
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
+from tests.memory import temporary_root
 
 pytest_plugins = ["tests.postgres"]
+
+os.environ["PYTEST_DEBUG_TEMPROOT"] = temporary_root()
 
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")  # what a test proves does not hang on what else the machine has to do

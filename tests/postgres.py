@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tests.memory import temporary_root
 from tests.ports import free_port
 
 _FAST = "-c fsync=off -c full_page_writes=off -c listen_addresses=127.0.0.1 -c max_connections=50"
@@ -27,7 +28,7 @@ class PostgresServer:
 
     def __init__(self, binaries: Path) -> None:
         self._binaries = binaries
-        self.directory = Path(tempfile.mkdtemp(prefix="pg"))
+        self.directory = Path(tempfile.mkdtemp(prefix="pg", dir=temporary_root()))
         self._as_postgres = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         if self._as_postgres:
             shutil.chown(self.directory, "postgres")
