@@ -161,7 +161,7 @@ def serving(home: Path, *, workers: int = 1, port: int | None = None) -> Iterato
             raise
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 15) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
     """Wait until a URL answers 200; fail when the process ended or the time is up."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -20,6 +20,8 @@ from personalization_pipelines.website.load import load_website
 from tests.e2e import shop
 from tests.erasure.homes import MAIL, USER, day_before, follow, make_home, told_by, traces, visitor, write
 
+pytestmark = pytest.mark.builds
+
 FOLDERS = {"log", "live.db", "lake/shop/events", "lake/shop/events_quarantine", "lake/shop/users", "lake/shop/features",
            "lake/shop/rebuilds", "publications/shop"}  # fmt: skip
 

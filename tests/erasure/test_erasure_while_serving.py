@@ -19,6 +19,8 @@ from tests.erasure.homes import USER, make_home, traces, visitor
 from tests.faults.server import Server
 from tests.serving.test_erasing import KEY
 
+pytestmark = pytest.mark.builds
+
 
 def seen(home: Home, reader: LiveReader) -> list[str] | None:
     """The items of USER's live history; None while the follower makes the file, or writes it anew."""

@@ -27,6 +27,8 @@ from serving.tracking import tracking_blueprint
 from tests.benchmarks.tracking_server import OneWebsite
 from tests.conftest import make_website
 
+pytestmark = pytest.mark.builds
+
 ROBOT = {"User-Agent": "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"}
 PERSON = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"}
 

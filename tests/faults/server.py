@@ -67,7 +67,7 @@ class Server:
             self._process = subprocess.Popen(
                 command, env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
-        wait_for(self._listens, 30)
+        wait_for(self._listens, 60)
 
     def kill(self) -> None:
         """Kill -9 the server, its workers and its follower at once."""

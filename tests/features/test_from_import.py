@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import pytest
+
 from personalization_pipelines.build import Build
 from personalization_pipelines.content.import_events import import_events
 from personalization_pipelines.content.items import import_items
@@ -14,6 +16,8 @@ from personalization_pipelines.features.building import check_feature, run_all, 
 from personalization_pipelines.features.sql_models import feature_names, feature_path, load_feature
 from personalization_pipelines.home import Home
 from personalization_pipelines.website import Website
+
+pytestmark = pytest.mark.builds
 
 ITEMS = """item_type,item_id,price,currency,category,title
 1,7,19.99,EUR,/Garden/Tools/Spades,Spade

@@ -35,6 +35,8 @@ from personalization_pipelines.website import Website
 from tests.conftest import make_website
 from tests.content.test_catalogue_changes import DAY, MONDAY, STEPS, delete, kept, new_home, send, step
 
+pytestmark = pytest.mark.builds
+
 ROW_BY_ROW = [name for name, contract in load_contracts().items() if contract.row_by_row]
 
 

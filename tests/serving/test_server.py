@@ -68,7 +68,7 @@ class Server:
                 found.append(int(pid))
         return found
 
-    def until(self, true: Callable[[], bool], seconds: float = 20.0) -> None:
+    def until(self, true: Callable[[], bool], seconds: float = 60.0) -> None:
         """Wait until something holds."""
         deadline = time.monotonic() + seconds
         while not true():
@@ -90,11 +90,13 @@ def server(home: Home) -> Iterator[Server]:
     installation.close()
     write_yaml(home)
     made = Server(home)
-    made.until(made.ready)
-    yield made
-    if made.process.poll() is None:
-        made.process.terminate()
-    made.process.wait(10)
+    try:
+        made.until(made.ready)
+        yield made
+    finally:
+        if made.process.poll() is None:
+            made.process.terminate()
+        made.process.wait(30)
 
 
 def test_the_server_imports_nothing_that_learns() -> None:
