@@ -2,8 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# Tests wait for servers and builds, so more of them run side by side than there are cores.
+WORKERS ?= 4
+# They start Python hundreds of times: what is compiled once is kept, whatever the shell says.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
-.PHONY: setup demo test check bench faults fuzz e2e screenshots lock clean
+.PHONY: setup demo test test-all check bench faults fuzz e2e screenshots lock clean
 
 setup: $(READY)
 
@@ -17,26 +21,31 @@ demo: setup
 	$(BIN)/personalization demo $(DEMO)
 
 test: setup
-	$(BIN)/python -m pytest -m "not fault and not benchmark and not e2e" $(TESTS)
+	$(PYTEST) -m "not fault and not benchmark and not e2e and not slow" $(if $(TESTS),,-n $(WORKERS) --dist worksteal) $(TESTS)
+
+test-all: setup
+	$(PYTEST) -m "not fault and not benchmark and not e2e" -n $(WORKERS) --dist worksteal
+	$(MAKE) e2e
+	FAULT_KILLS=$(or $(FAULT_KILLS),5) $(MAKE) faults
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m personalization_pipelines.features.sql_linter
-	$(BIN)/python -m pytest tests/test_documentation.py
+	$(PYTEST) tests/test_documentation.py
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 faults: setup
-	$(BIN)/python -m pytest -m fault -s tests/faults
+	PYTEST_DEBUG_TEMPROOT=$${TMPDIR:-/tmp} $(PYTEST) -m fault -s tests/faults
 
 fuzz: setup
-	PERSONALIZATION_FUZZ=$(or $(FUZZ),200) $(BIN)/python -m pytest tests/serving/test_openapi.py tests/serving/test_hostile_parameters.py
+	PERSONALIZATION_FUZZ=$(or $(FUZZ),200) $(PYTEST) tests/serving/test_openapi.py tests/serving/test_hostile_parameters.py
 
 e2e: setup
-	$(BIN)/python -m pytest -m e2e tests/e2e tests/serving
+	$(PYTEST) -m e2e tests/e2e tests/serving
 
 screenshots: setup
 	$(BIN)/python -m tests.screenshots $(SCREENSHOTS)

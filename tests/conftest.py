@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
+from tests.memory import temporary_root
 
 pytest_plugins = ["tests.postgres"]
 
+os.environ["PYTEST_DEBUG_TEMPROOT"] = temporary_root()
+for name in ("COLUMNS", "LINES"):  # set where tests run side by side, and a console keeps the width it begins with
+    os.environ.pop(name, None)
+
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")  # what a test proves does not hang on what else the machine has to do
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what builds: it takes longest, and the process that does it loads Great Expectations once for all."""
+    items.sort(key=lambda item: item.get_closest_marker("builds") is None)
 
 
 @pytest.fixture

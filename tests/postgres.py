@@ -6,7 +6,6 @@ import itertools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+
+from tests.memory import temporary_root
+from tests.ports import free_port
 
 _FAST = "-c fsync=off -c full_page_writes=off -c listen_addresses=127.0.0.1 -c max_connections=50"
 
@@ -26,13 +28,11 @@ class PostgresServer:
 
     def __init__(self, binaries: Path) -> None:
         self._binaries = binaries
-        self.directory = Path(tempfile.mkdtemp(prefix="pg"))
+        self.directory = Path(tempfile.mkdtemp(prefix="pg", dir=temporary_root()))
         self._as_postgres = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         if self._as_postgres:
             shutil.chown(self.directory, "postgres")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._names = itertools.count()
         self._run("initdb", "-D", self._data, "-A", "trust", "-U", "postgres", "--no-sync")
         self.start()

@@ -22,6 +22,8 @@ from personalization_pipelines.website import Website
 from personalization_pipelines.website.one_build import Build
 from tests.features.tables import events_table, items_table, random_events, write_lake
 
+pytestmark = pytest.mark.builds
+
 CONTRACT = Contract.model_validate(
     {
         "description": "Visits, for a test.",

@@ -216,6 +216,7 @@ def test_values_are_counted_as_a_set_counts_them(
         assert imported(home, website, path).added == len(values)
 
 
+@pytest.mark.builds
 def test_a_source_that_breaks_a_gate_fails_its_asset_with_the_rows_and_keeps_the_catalogue(
     home: Home, tmp_path: Path
 ) -> None:

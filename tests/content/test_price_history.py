@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,8 @@ from personalization_pipelines.website import Website
 from personalization_pipelines.website.one_build import Build
 from tests.conftest import make_website
 from tests.content.files import write
+
+pytestmark = pytest.mark.builds
 
 DAY = timedelta(days=1)
 MONDAY = datetime(2024, 6, 3, tzinfo=UTC)

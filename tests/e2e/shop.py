@@ -7,10 +7,10 @@ So whatever is recommended for a red item is red, and for a blue item blue.
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +21,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from personalization_pipelines.cli import main
+from tests.ports import free_port
 
 RED, BLUE = range(1, 10), range(11, 20)
 
@@ -83,6 +88,15 @@ def command(home: Path, *arguments: str, check: bool = True, **environment: str)
     return done
 
 
+def command_here(home: Path, *arguments: str, status: int = 0) -> Result:
+    """Run `personalization …` in this process, which has loaded Dagster once for all; return what it printed."""
+    environment = {"PERSONALIZATION_HOME": str(home), "COLUMNS": "200"}
+    done = CliRunner().invoke(main, arguments, env=environment, catch_exceptions=False)
+    gc.unfreeze()  # unlike that of a command, this process goes on
+    assert done.exit_code == status, done.output
+    return done
+
+
 def write_website(home: Path, name: str, customer: str) -> None:
     """Put a website's file into a home."""
     (home / "websites").mkdir(parents=True, exist_ok=True)
@@ -113,15 +127,6 @@ def write_events(path: Path, *, days_ago: int = 1) -> Path:
                         when = newest - timedelta(days=visitor, minutes=10 * place)
                         rows.writerow([when.isoformat(), "buy", f"{club}-{visitor}", item, 1, "9.50", "EUR"])
     return path
-
-
-def free_port() -> int:
-    """Return a free port below the range that clients get theirs from."""
-    for port in range(15000 + os.getpid() % 3000, 20000):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
-    raise AssertionError("no free port")
 
 
 @contextmanager
@@ -156,7 +161,7 @@ def serving(home: Path, *, workers: int = 1, port: int | None = None) -> Iterato
             raise
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 15) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
     """Wait until a URL answers 200; fail when the process ended or the time is up."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -42,7 +42,7 @@ def make_home(home: Home, folder: Path) -> None:
         ("events", shop.write_events(folder / "events.csv")),
         ("users", users),
     ):
-        shop.command(home.root, "import", kind, "--website", "shop", str(source))
+        shop.command_here(home.root, "import", kind, "--website", "shop", str(source))
 
 
 def write(home: Home, *events: tuple[str, str, str], raw: tuple[bytes, ...] = ()) -> None:

@@ -20,6 +20,8 @@ from personalization_pipelines.website.one_build import Build
 from tests.e2e import shop
 from tests.erasure.homes import MAIL, USER, day_before, follow, make_home, told_by, traces, visitor, write
 
+pytestmark = pytest.mark.builds
+
 FOLDERS = {"log", "live.db", "lake/shop/events", "lake/shop/events_quarantine", "lake/shop/users", "lake/shop/features",
            "lake/shop/rebuilds", "publications/shop"}  # fmt: skip
 
@@ -46,15 +48,15 @@ def test_after_an_erasure_no_file_of_the_home_holds_the_visitor(
     folder = tmp_path_factory.mktemp("files")
     make_home(home, folder)
     told_by(home)
-    shop.command(home.root, "build")
-    shop.command(home.root, "build", "--as-of", day_before())
+    shop.command_here(home.root, "build")
+    shop.command_here(home.root, "build", "--as-of", day_before())
     name, site = visitor(home, USER), load_website(home.websites / "shop.yaml")
     before = traces(home, name, MAIL)
     assert folders(before) == FOLDERS
     assert live_items(home, "desk") == ["3", "2", "1"] and live_items(home, "phone") == ["4", "3", "2", "1"]
     (old,) = listing(home, site)
 
-    done = shop.command(home.root, "erase", "shop", USER)
+    done = shop.command_here(home.root, "erase", "shop", USER)
 
     assert traces(home, name, MAIL) == []
     assert all(re.search(rf"{re.escape(place)}\s.*\d\d:\d\d:\d\d", done.stdout) for place in PLACES), done.stdout
@@ -82,7 +84,6 @@ def test_after_an_erasure_no_file_of_the_home_holds_the_visitor(
 
 def test_nobody_is_refused_with_a_sentence_and_nothing_is_buried(home: Home) -> None:
     shop.write_website(home.root, "shop", "00001")
-    done = shop.command(home.root, "erase", "shop", "not_defined", check=False)
-    assert done.returncode == 1
+    done = shop.command_here(home.root, "erase", "shop", "not_defined", status=1)
     assert "user id 'not_defined' is nobody's" in done.stderr
     assert not (home.lake("shop") / "erasures").exists()

@@ -19,6 +19,8 @@ from tests.erasure.homes import USER, make_home, traces, visitor
 from tests.faults.server import Server
 from tests.serving.test_erasing import KEY
 
+pytestmark = pytest.mark.builds
+
 
 def seen(home: Home, reader: LiveReader) -> list[str] | None:
     """The items of USER's live history; None while the follower makes the file, or writes it anew."""
@@ -49,7 +51,7 @@ def test_an_erasure_over_http_is_live_at_once_and_complete_when_the_server_has_s
         answer = requests.delete(f"{url}/user/{USER}", headers=KEY, timeout=5)
         assert answer.status_code == 202
         wait_until([], home, reader)
-        shop.command(home.root, "build")
+        shop.command_here(home.root, "build")
         receipt = _receipt(home)
         assert answer.json() == {"erasures": [receipt.id]}
         assert receipt.missing in ([LOG], []), receipt  # the server writes into its segment for a minute
@@ -58,7 +60,7 @@ def test_an_erasure_over_http_is_live_at_once_and_complete_when_the_server_has_s
     finally:
         server.terminate()
         reader.close()
-    shop.command(home.root, "build")
+    shop.command_here(home.root, "build")
     assert _receipt(home).missing == []
     assert set(_receipt(home).clean) == set(PLACES)
     assert traces(home, name) == []

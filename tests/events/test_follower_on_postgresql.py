@@ -20,7 +20,7 @@ def test_what_postgresql_forgot_in_a_crash_is_there_again_although_nothing_else_
     log, reader = SegmentLog(here.log), LiveReader(postgres_url, deadline=1.0)
     with thread(here):
         log.append([click(0)])
-        wait_for(lambda: items(reader) == [0], 10)
+        wait_for(lambda: items(reader) == [0], 30)
         engine = sa.create_engine(parse_live_url(postgres_url))
         with engine.begin() as connection:  # a commit does not wait for the disk: a crash may take the last ones back
             for table in (live_tables.visitor_events, live_tables.follower_positions):
@@ -28,7 +28,7 @@ def test_what_postgresql_forgot_in_a_crash_is_there_again_although_nothing_else_
         engine.dispose()
         postgres_server.stop()
         postgres_server.start()
-        wait_for(lambda: items(reader) == [0], 10)
+        wait_for(lambda: items(reader) == [0], 30)
     log.close()
 
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 
+import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -282,6 +283,7 @@ LOGINS = st.lists(st.tuples(PAIRS, MOMENTS), min_size=1, max_size=25)
 MANY_TO_ONE = st.lists(st.tuples(st.tuples(st.sampled_from("bcdefgh"), st.just("a")), MOMENTS), max_size=12)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(CLICKS, min_size=1, max_size=15),

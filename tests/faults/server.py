@@ -24,6 +24,7 @@ from personalization_pipelines.events.lake.event_lake import event_files, ingest
 from personalization_pipelines.events.log.event_log import Damage, read_everything, repair, segments
 from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website.load import load_websites
+from tests.ports import free_port
 
 WEBSITE = """\
 website: shop
@@ -40,21 +41,6 @@ def make_home(root: Path) -> Home:
     home.create()
     (home.websites / "shop.yaml").write_text(WEBSITE)
     return home
-
-
-_offsets = itertools.count()
-
-
-def free_port() -> int:
-    """Return a port that no client can be given by the kernel, or it would connect to itself during a restart.
-
-    Each call begins behind the port before: a server that is not started yet does not hold its port.
-    """
-    for port in range(15000 + os.getpid() % 4000 + next(_offsets), 20000):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
-    raise AssertionError("no free port between 15000 and 19999")
 
 
 class Server:
@@ -81,7 +67,7 @@ class Server:
             self._process = subprocess.Popen(
                 command, env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
-        wait_for(self._listens, 30)
+        wait_for(self._listens, 60)
 
     def kill(self) -> None:
         """Kill -9 the server, its workers and its follower at once."""

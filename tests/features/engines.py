@@ -70,11 +70,14 @@ class SqlEngine:
         if not self.run("select 1 from build"):
             self.run(DEFAULT_BUILD)
         ((zone,),) = self.run("select time_zone from build")
-        days = utc_days(ZoneInfo(zone), date(2026, 12, 31)).slice(20_000).to_pylist()
-        values = ", ".join(
-            "('{utc_day}', '{changes_at}', {seconds_before}, {seconds_after})".format(**day) for day in days
-        )
-        self.run(f"insert into utc_days values {values}")
+        self.run(f"insert into utc_days values {calendar(zone)}")
+
+
+@cache
+def calendar(zone: str) -> str:
+    """Return the days of a time zone as SQL."""
+    days = utc_days(ZoneInfo(zone), date(2026, 12, 31)).slice(20_000).to_pylist()
+    return ", ".join("('{utc_day}', '{changes_at}', {seconds_before}, {seconds_after})".format(**day) for day in days)
 
 
 @cache
@@ -84,18 +87,25 @@ def translated(name: str, dialect: str) -> str:
     return sql if dialect == "duckdb" else sqlglot.transpile(sql, read="duckdb", write=dialect)[0]
 
 
-def closure(name: str) -> list[str]:
+@cache
+def closure(name: str) -> tuple[str, ...]:
     """Return the features a feature reads, directly or not, in the order to build them."""
     reads = dependencies(name) & set(feature_names())
     for table in list(reads):
         reads |= set(closure(table))
-    return [table for table in feature_names() if table in reads]
+    return tuple(table for table in feature_names() if table in reads)
+
+
+@cache
+def duckdb_database() -> duckdb.DuckDBPyConnection:
+    """A DuckDB for all sessions: to start one takes longer than what most of them ask."""
+    return duckdb.connect()
 
 
 @contextmanager
 def duckdb_engine() -> Iterator[SqlEngine]:
-    """A fresh DuckDB with empty sources."""
-    with duckdb.connect() as connection:
+    """A session of DuckDB with empty sources; its tables are temporary and go with it."""
+    with duckdb_database().cursor() as connection:
         engine = SqlEngine("duckdb", lambda sql: connection.execute(sql).fetchall(), "duckdb")
         for statement in SOURCES.split(";"):
             engine.run(statement)

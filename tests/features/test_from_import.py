@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import pytest
+
 from personalization_pipelines.content.catalogue.items import import_items
 from personalization_pipelines.content.files.import_events import import_events
 from personalization_pipelines.content.users.user_tables import import_users
@@ -14,6 +16,8 @@ from personalization_pipelines.features.sql_models import feature_names, feature
 from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.one_build import Build
+
+pytestmark = pytest.mark.builds
 
 ITEMS = """item_type,item_id,price,currency,category,title
 1,7,19.99,EUR,/Garden/Tools/Spades,Spade

@@ -35,6 +35,8 @@ from personalization_pipelines.website.one_build import Build
 from tests.conftest import make_website
 from tests.content.test_catalogue_changes import DAY, MONDAY, STEPS, delete, kept, new_home, send, step
 
+pytestmark = pytest.mark.builds
+
 ROW_BY_ROW = [name for name, contract in load_contracts().items() if contract.row_by_row]
 
 
@@ -143,6 +145,7 @@ def test_new_prices_leave_alone_what_reads_categories(home: Home, shop: Website)
         assert texts["item"] == again["item"] and texts["categories"] != again["categories"]
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])  # shrinking takes minutes
 @given(st.lists(STEPS, min_size=2, max_size=6), st.integers(1, 3))
 def test_tables_patched_day_by_day_are_those_built_whole(

@@ -28,6 +28,8 @@ from personalization_pipelines.website.load import load_website
 from tests.conftest import make_website
 from tests.content.files import write
 
+pytestmark = pytest.mark.builds
+
 
 @pytest.fixture
 def site() -> Website:

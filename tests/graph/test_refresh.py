@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from personalization_pipelines.commands.refresh import refresh
 from personalization_pipelines.content.files.import_events import import_events
 from personalization_pipelines.events.event import Event, encode
@@ -13,6 +15,8 @@ from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.publications.write.publishing import current
 from tests.conftest import make_website
 from tests.content.files import write
+
+pytestmark = pytest.mark.builds
 
 TODAY = datetime.now(make_website().zone).replace(hour=12, minute=0, second=0, microsecond=0)
 

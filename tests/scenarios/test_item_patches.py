@@ -196,6 +196,7 @@ def named(key: Key, text: str) -> Row:
     return dict(zip(LANGUAGES_SCHEMA.names, (*key, text), strict=True))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(STEPS)
 def test_items_patched_from_publication_to_publication_are_those_read_whole(

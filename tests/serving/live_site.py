@@ -146,7 +146,7 @@ def workers_of(server: Server) -> list[Worker]:
     """Return every worker of a server that is ready."""
     with_all = [Worker(server, process) for process in server.workers()]
     for worker in with_all:
-        wait_for(lambda worker=worker: worker.get("/readyz")[0] == 200, 20)
+        wait_for(lambda worker=worker: worker.get("/readyz")[0] == 200, 60)
     return with_all
 
 

@@ -174,6 +174,7 @@ def test_what_exists_in_a_language_is_what_has_a_row_of_it_or_of_any(
         assert published.attributes(row, language) == titled(told)
 
 
+@pytest.mark.builds
 def test_rows_of_a_file_become_items_in_their_languages(home: Home, tmp_path: Any) -> None:
     site = make_website(languages=["ger-DE", "eng-GB"])
     rows = [

@@ -19,6 +19,7 @@ import pytest
 from personalization_pipelines.foundation.errors import ConfigurationError
 from personalization_pipelines.foundation.home import Home
 from serving.server import serve
+from tests.ports import free_port
 from tests.serving.shopfront import Installation, website, write_yaml
 
 FORBIDDEN = (
@@ -40,9 +41,7 @@ class Server:
 
     def __init__(self, home: Home, workers: int = 1) -> None:
         self.home = home
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.log = home.root / "server.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -69,7 +68,7 @@ class Server:
                 found.append(int(pid))
         return found
 
-    def until(self, true: Callable[[], bool], seconds: float = 20.0) -> None:
+    def until(self, true: Callable[[], bool], seconds: float = 60.0) -> None:
         """Wait until something holds."""
         deadline = time.monotonic() + seconds
         while not true():
@@ -91,11 +90,13 @@ def server(home: Home) -> Iterator[Server]:
     installation.close()
     write_yaml(home)
     made = Server(home)
-    made.until(made.ready)
-    yield made
-    if made.process.poll() is None:
-        made.process.terminate()
-    made.process.wait(10)
+    try:
+        made.until(made.ready)
+        yield made
+    finally:
+        if made.process.poll() is None:
+            made.process.terminate()
+        made.process.wait(30)
 
 
 def test_the_server_imports_nothing_that_learns() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from personalization_pipelines.foundation.home import Home
+from tests.ports import free_port
 from tests.scenarios.publishing import Item
 from tests.serving.shopfront import MODELS, SCENARIOS, Installation, website, write_yaml
 from tests.serving.tracked_pages.site import CHROMIUM, OPTIONS, wait
@@ -41,9 +41,7 @@ def server(home: Home, tmp_path: Path) -> Iterator[str]:
     installation.publish(website(**changes), 2, items=ITEMS, models=MODELS)
     installation.close()
     write_yaml(home, **changes)
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     script = tmp_path / "serve.py"
     script.write_text(SERVE)
     root = Path(__file__).parents[2]

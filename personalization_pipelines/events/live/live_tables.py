@@ -200,11 +200,14 @@ def delete_beyond(newest: int) -> sa.Delete:
     """Delete of each kind of event all but the `newest` ones of `:one_visitor` of `:one_website`."""
     table = visitor_events.c
     mine = (table.website == sa.bindparam("one_website"), table.visitor == sa.bindparam("one_visitor"))
-    key = (table.time, table.event, table.item_type, table.item)
-    place = sa.func.row_number().over(partition_by=table.event, order_by=table.time.desc())
-    placed = sa.select(*key, place.label("place")).where(*mine).subquery().c
-    too_old = sa.select(*(placed[column.name] for column in key)).where(placed.place > newest)
-    return sa.delete(visitor_events).where(*mine, sa.tuple_(*key).in_(too_old))
+    order = (table.time, table.item_type, table.item)
+    place = sa.func.row_number().over(partition_by=table.event, order_by=[column.desc() for column in order])
+    placed = sa.select(table.event, *order, place.label("place")).where(*mine).subquery().c
+    last = sa.select(placed.event, placed.time, placed.item_type, placed.item).where(placed.place == newest)
+    # a row a kind, and once: without statistics PostgreSQL would number all rows again for each that may go
+    kept = last.cte("kept", nesting=True).prefix_with("MATERIALIZED")
+    older = sa.tuple_(*order) < sa.tuple_(kept.c.time, kept.c.item_type, kept.c.item)
+    return sa.delete(visitor_events).where(*mine, sa.exists().where(kept.c.event == table.event, older))
 
 
 def insert_into(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:

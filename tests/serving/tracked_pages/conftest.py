@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from personalization_pipelines.foundation.home import Home
+from tests.ports import free_port
 from tests.serving.shopfront import Installation, website, write_yaml
 from tests.serving.tracked_pages.site import CHROMIUM, OPTIONS, SERVE, Server, Shop, wait
 
@@ -26,9 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home.create()
     Installation(home, website()).close()
     write_yaml(home)
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     (directory / "serve.py").write_text(SERVE)
     command = [sys.executable, directory / "serve.py", home.root, str(port)]
     environment = {"PYTHONPATH": str(Path(__file__).parents[3])}
