@@ -9,12 +9,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from personalization_pipelines.features.stored import GONE, StoredTable
+from personalization_pipelines.features.stored import StoredTable
 from personalization_pipelines.foundation.errors import Busy, CorruptData, PermanentError
 
 if TYPE_CHECKING:
@@ -68,34 +65,6 @@ def checked(features: Path, name: str, columns: tuple[str, ...]) -> StoredTable:
     stored = stored_table(features, name)
     _check(stored, stored.files, columns)
     return stored
-
-
-class TableChanges(NamedTuple):
-    """What is other in a table than before, in the order of its key.
-
-    `touched` has a row for each key, only the key of what is `gone` (a flag a row); `came` are the rows of the others.
-    """
-
-    touched: pa.Table
-    gone: NDArray[np.bool_]
-    came: pa.Table
-
-
-def read_changes(features: Path, name: str, state: str, columns: tuple[str, ...]) -> TableChanges | None:
-    """Return what is other in a table than in a `state` of before.
-
-    None where it was written whole since, or never was in that state. Raises what `checked` does.
-    """
-    import pyarrow.compute as pc
-
-    stored = stored_table(features, name)
-    changes = stored.changes_since(state)
-    if changes is None:
-        return None
-    _check(stored, stored.files_of(changes), columns)
-    rows = stored.newest_rows(changes, columns).combine_chunks()
-    gone, touched = column_of(rows, GONE), rows.drop_columns(GONE)
-    return TableChanges(touched, gone.to_numpy(zero_copy_only=False), touched.filter(pc.invert(gone)))
 
 
 def _check(stored: StoredTable, files: Iterable[Path], columns: tuple[str, ...]) -> None:
