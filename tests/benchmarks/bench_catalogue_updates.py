@@ -70,6 +70,7 @@ def run(report: Report) -> None:
         with catalogue(home, website).locked():
             catalogue(home, website).add(_catalogue(ITEMS), "first", START)
         first = _round(Build(home, website, START), Path(scratch))
+        _tell(report, f"first build of {ITEMS:,} items", first, first)
         for number, updates in enumerate((ITEMS // 100, 0, ITEMS // 1000, ITEMS // 100, ITEMS // 10), 1):
             moment = START + timedelta(hours=number)
             before = _stored(home.lake(website.name))
