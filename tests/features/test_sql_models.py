@@ -133,7 +133,7 @@ def test_a_new_price_leaves_alone_what_reads_categories(build: Build, lake: Inpu
     assert changed(build, dearer) == {"stg_items", "items"}
     moved = items_table([{"item": "1", "categories": ["/A/C"], "price_minor": 7, "currency": "EUR"}])
     elsewhere = replace(lake, items=write_lake(tmp_path / "elsewhere", [], moved).items)
-    assert changed(build, elsewhere) == {"stg_items", "items", "item_categories"}
+    assert changed(build, elsewhere) == {"stg_items", "items", "item_categories", "learned_categories"}
 
 
 def test_a_changed_comment_changes_nothing_and_a_changed_condition_does(tmp_path: Path) -> None:
