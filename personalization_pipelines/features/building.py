@@ -1,4 +1,4 @@
-"""Builds the feature tables: each again only when something it reads changed, and of large ones only what changed.
+"""Builds the feature tables: each whole, and again only when something it reads changed.
 
 That something is its SQL, the bytes of the columns it reads of the tables above it, the lake, the catalogue, or (for
 the few that read `build`) the values of the build. Downstream tables compare bytes, not times, so an event that
@@ -8,13 +8,10 @@ changes nothing in a table stops there.
 from __future__ import annotations
 
 import fcntl
-import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +20,12 @@ import pyarrow.parquet as pq
 
 from personalization_pipelines.features.checked import remember, remembered
 from personalization_pipelines.features.engine import OPTIONS, SOURCES, Engine, Inputs, open_engine
-from personalization_pipelines.features.patching import Patcher, Source, described, evolved, remove_strays
 from personalization_pipelines.features.sql_models import SqlModel, feature_path, load_models
-from personalization_pipelines.features.stored import StoredTable
-from personalization_pipelines.features.table_columns import column_digests, contents, sha256
+from personalization_pipelines.features.stored import FORMAT, StoredTable, forget
+from personalization_pipelines.features.table_columns import contents
 from personalization_pipelines.foundation.errors import Busy, CorruptData
 from personalization_pipelines.foundation.fingerprint import fingerprint
-from personalization_pipelines.quality.contracts import Contract, load_contracts
+from personalization_pipelines.quality.contracts import load_contracts
 from personalization_pipelines.quality.table_checks import CheckReport, check_table
 from personalization_pipelines.website.one_build import Build
 
@@ -43,7 +39,7 @@ LOCK_SECONDS = 60.0
 class FeatureReport:
     """One built table. `unchanged`: nothing it reads had changed, so its file was left alone.
 
-    `preview` are a few of its rows, those that changed last where any did.
+    `preview` are its first rows.
     """
 
     name: str
@@ -55,15 +51,13 @@ class FeatureReport:
     preview: tuple[dict[str, Any], ...]
 
 
-def run_feature(build: Build, name: str, *, whole: bool = False) -> FeatureReport:
+def run_feature(build: Build, name: str) -> FeatureReport:
     """Build one feature table from what is there now; the tables it reads must have been built.
-
-    Of large tables of items only what changed is built, unless it is to be written `whole`.
 
     Raises CorruptData where one of them is missing, Busy where another build holds this website's features.
     """
     with _lock(build.features), open_engine(build) as engine:
-        return _run(build, engine, load_models()[name], whole)
+        return _run(build, engine, load_models()[name])
 
 
 def run_all(
@@ -82,138 +76,37 @@ def run_all(
 
 
 def check_feature(build: Build, name: str) -> CheckReport:
-    """Return whether a built feature keeps its contract; what passed and did not change is not checked again.
-
-    Of a table that passed and changed since, the changed rows are checked. Where that is not what it is, it is written
-    whole and checked whole.
-    """
+    """Return whether a built feature keeps its contract; what passed and did not change is not checked again."""
     path, contract = feature_path(build, name), load_contracts()[name]
     table = StoredTable.of(path)
-    report = remembered(path, _checked_state(table, contract)) if table else None
-    if report:
-        return report
-    if table and table.changes:
-        if remembered(path, _checked_state(table.without_last(), contract)):
-            changed = path.with_name(table.changes[-1].rows)
-            report = check_table(name, contract, changed) if table.changes[-1].rows else CheckReport(name, ())
-            return remember(path, _checked_state(table, contract), report)
-        run_feature(build, name, whole=True)
-        table = StoredTable.of(path)
-    report = check_table(name, contract, path)
-    return remember(path, _checked_state(table, contract), report) if table else report
+    if table is None:
+        return check_table(name, contract, path)
+    state = fingerprint(version=CHECK_VERSION, table=table.sha256, contract=contract.model_dump(mode="json"))
+    return remembered(path, state) or remember(path, state, check_table(name, contract, path))
 
 
-def _checked_state(table: StoredTable, contract: Contract) -> str:
-    return fingerprint(version=CHECK_VERSION, table=table.state, contract=contract.model_dump(mode="json"))
-
-
-def _run(build: Build, engine: Engine, model: SqlModel, whole: bool = False) -> FeatureReport:
+def _run(build: Build, engine: Engine, model: SqlModel) -> FeatureReport:
     started = time.perf_counter()
     path = feature_path(build, model.name)
-    made = _Made.of(build, engine, model)
+    tables = {name: _built(build, name, model) for name in sorted(model.tables - SOURCES.keys())}
+    inputs = _inputs(engine, model, tables)
+    made_of = fingerprint(sql=model.canonical, duckdb=duckdb.__version__, written=OPTIONS, format=FORMAT, inputs=inputs)
     stored = StoredTable.of(path)
-    unchanged = not whole and stored is not None and stored.sidecar.get("fingerprint") == made.fingerprint
-    if not unchanged and (whole or stored is None or not _patched(engine, model, stored, made)):
-        _write(engine, model, path, made)
-    built = StoredTable.of(path)
-    assert built is not None, path  # noqa: S101 - it was just written, under the lock
+    unchanged = stored is not None and stored.fingerprint == made_of
+    if stored is None or not unchanged:
+        rows = _write(engine, model, path, tables)
+        stored = StoredTable.describe(path, made_of, inputs, rows)
     names = tuple(pq.read_schema(path).names)
     seconds = time.perf_counter() - started
-    rows, shown = built.rows, _preview(model.name, built, names)
-    return FeatureReport(model.name, rows, names, seconds, made.fingerprint, unchanged, shown)
+    return FeatureReport(model.name, stored.rows, names, seconds, made_of, unchanged, _preview(path, model.name, names))
 
 
-@dataclass(frozen=True)
-class _Made:
-    """What a table is made of: its SELECT and how it is run, the state of all it reads, and that by files."""
-
-    by: str
-    inputs: dict[str, object]
-    files: dict[str, list[str]]
-    tables: dict[str, StoredTable]
-
-    @classmethod
-    def of(cls, build: Build, engine: Engine, model: SqlModel) -> _Made:
-        tables = {name: _built(build, name, model) for name in sorted(model.tables - SOURCES.keys())}
-        inputs = _inputs(engine, model, tables)
-        files = {name: table.chain for name, table in tables.items()}
-        files |= {name: str(inputs[name]).split("+") for name in model.tables if engine.changed_files(name)}
-        contract = load_contracts()[model.name]
-        keys = {"key": contract.key, "row_by_row": contract.row_by_row}
-        by = fingerprint(sql=model.canonical, duckdb=duckdb.__version__, written=OPTIONS, **keys)
-        return cls(by, inputs, files, tables)
-
-    @property
-    def fingerprint(self) -> str:
-        """Return what tells one state of the table from another."""
-        return fingerprint(by=self.by, inputs=self.inputs)
-
-    def described(self) -> dict[str, object]:
-        """Return this as a sidecar holds it."""
-        return {"fingerprint": self.fingerprint, "by": self.by, "inputs": self.inputs, "files": self.files}
-
-
-def _patched(engine: Engine, model: SqlModel, table: StoredTable, made: _Made) -> bool:
-    """Write only what changed, where that is possible; the table of before counts until the sidecar is replaced."""
-    contract, before = load_contracts()[model.name], table.sidecar
-    if before.get("by") != made.by or not contract.row_by_row:
-        return False
-    known = before.get("files", {})
-    sources = {
-        name: Source(known.get(name, ()), made.files.get(name, ()), made.tables.get(name)) for name in model.tables
-    }
-    changed = [name for name, state in made.inputs.items() if before["inputs"].get(name) != state]
-    patcher = Patcher(engine, table, contract, sources)
-    if not patcher.touch(changed):
-        return False
-    patch = patcher.patch(model.sql, made.fingerprint, _compared(model.name) & contract.columns.keys())
-    columns = evolved(before["columns"], patch)
-    now = StoredTable(table.path, before, contract.key, patch.changes)
-    content = {
-        **before,
-        **made.described(),
-        "rows": patch.rows,
-        "bytes": sum(file.stat().st_size for file in now.files),
-        "columns": columns,
-        "key": contract.key,
-        "changes": described(patch.changes),
-    }
-    _replace_sidecar(table.path, content)
-    remove_strays(now)
-    return True
-
-
-@cache
-def _compared(name: str) -> frozenset[str]:
-    """Return the columns of a table that tables read which are not built row by row: a change of others leaves them."""
-    readers = [model for model in load_models().values() if name in model.tables]
-    whole = [model for model in readers if not load_contracts()[model.name].row_by_row]
-    every = frozenset(load_contracts()[name].columns)
-    return every & frozenset().union(*(every if one.names is None else one.names for one in whole))
-
-
-def _write(engine: Engine, model: SqlModel, path: Path, made: _Made) -> None:
-    """Write table, then sidecar. The old sidecar goes first: a crash in between must not vouch for the file."""
-    path.with_suffix(".json").unlink(missing_ok=True)
-    for name, table in made.tables.items():
-        engine.add_table(name, table.sql())
-    rows = engine.write(model.sql, path)
-    content = {
-        **made.described(),
-        "rows": rows,
-        "bytes": path.stat().st_size,
-        "sha256": sha256(path),
-        "columns": column_digests(path),
-    }
-    _replace_sidecar(path, content)
-    remove_strays(StoredTable(path, content))
-
-
-def _replace_sidecar(path: Path, content: dict[str, object]) -> None:
-    sidecar = path.with_suffix(".json")
-    temporary = sidecar.with_name(f".{sidecar.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
-    temporary.replace(sidecar)
+def _write(engine: Engine, model: SqlModel, path: Path, tables: Mapping[str, StoredTable]) -> int:
+    """Write a table. Its old sidecar goes first: a crash in between must not vouch for the file."""
+    forget(path)
+    for name, table in tables.items():
+        engine.add_table(name, table.sql)
+    return engine.write(model.sql, path)
 
 
 def _inputs(engine: Engine, model: SqlModel, tables: Mapping[str, StoredTable]) -> dict[str, object]:
@@ -249,18 +142,18 @@ def _built(build: Build, table: str, reader: SqlModel) -> StoredTable:
 
 
 def _columns_read(table: StoredTable, reader: SqlModel) -> object:
-    columns = table.sidecar.get("columns")  # older builds wrote none
-    if reader.names is None or columns is None:
-        return table.state
-    read = {name: value for name, value in columns.items() if name.lower() in reader.names}
+    if reader.names is None:
+        return table.sha256
+    read = {name: value for name, value in table.columns.items() if name.lower() in reader.names}
     return {"rows": table.rows, **read}
 
 
-def _preview(name: str, table: StoredTable, names: Sequence[str]) -> tuple[dict[str, Any], ...]:
+def _preview(path: Path, name: str, names: Sequence[str]) -> tuple[dict[str, Any], ...]:
     columns = load_contracts()[name].columns if name in load_contracts() else {}
     shown = [column for column in names if column not in columns or not columns[column].private]
-    batch = next(table.some(shown, PREVIEW_ROWS), None)
-    return tuple(batch.to_pylist()[:PREVIEW_ROWS]) if batch is not None else ()
+    with pq.ParquetFile(path) as file:
+        batch = next(file.iter_batches(PREVIEW_ROWS, columns=shown), None)
+    return tuple(batch.to_pylist()) if batch is not None else ()
 
 
 @contextmanager

@@ -24,16 +24,15 @@ import pyarrow.parquet as pq
 from personalization_pipelines.content.catalogue.items import ITEM_SCHEMA, catalogue_state
 from personalization_pipelines.content.catalogue.merging import KEY
 from personalization_pipelines.content.catalogue.price_history import PRICE_SCHEMA, price_files
-from personalization_pipelines.content.catalogue.states import REMOVED, State, state_sql
+from personalization_pipelines.content.catalogue.states import State, state_sql
 from personalization_pipelines.content.catalogue.transfers import TRANSFER_SCHEMA, transfers_file
 from personalization_pipelines.content.users.user_tables import USER_SCHEMA, users_file
 from personalization_pipelines.events.lake.event_lake import event_files, lake_fingerprint
 from personalization_pipelines.events.lake.event_schema import EVENT_SCHEMA, TIME
-from personalization_pipelines.features.stored import GONE, Parts
 from personalization_pipelines.features.utc_days import DAY_SCHEMA, EPOCH, naive, utc_days
 from personalization_pipelines.foundation.errors import ConfigurationError
 from personalization_pipelines.foundation.fingerprint import fingerprint
-from personalization_pipelines.foundation.sql_names import column_list, quoted
+from personalization_pipelines.foundation.sql_names import quoted
 from personalization_pipelines.website.one_build import Build
 
 ROW_GROUP = 122_880  # rows; DuckDB's own vector multiple, so that groups fill evenly
@@ -120,7 +119,6 @@ class Engine:
         self.days = utc_days(build.website.zone, naive(self.as_of).date())
         self._build, self._threads = build, threads
         self._connected: duckdb.DuckDBPyConnection | None = None
-        self._queries: dict[str, str] = {}
 
     def close(self) -> None:
         """Close the connection, where one was made."""
@@ -163,20 +161,6 @@ class Engine:
         """Let later queries read what a query over files of the features directory gives, under `name`."""
         self.rows(f'create or replace view "{name}" as {sql}')
 
-    def parts(self, name: str) -> Parts | None:
-        """Return a source as what a query for a few of its rows looks through; None where it has no file."""
-        whole, changes = self.inputs.items, self.inputs.item_changes
-        if name == "lake_items" and whole and changes:
-            columns = column_list(ITEM_SCHEMA.names)
-            read = f"(select {columns} from read_parquet({quoted(whole)}))"  # noqa: S608 - our own path
-            kept = f"{columns}, {REMOVED} as {GONE}"
-            return Parts(read, tuple(f"select {kept} from read_parquet({quoted(one)})" for one in changes), KEY)  # noqa: S608
-        return Parts(f"({self._queries[name]})") if name in self._queries else None
-
-    def changed_files(self, name: str) -> tuple[Path, ...]:
-        """Return a source's files if a change to it is a further file with the keys it touches, else none."""
-        return {"lake_items": self.inputs.catalogue, "lake_prices": self.inputs.prices}.get(name, ())
-
     def write(self, sql: str, path: Path) -> int:
         """Write a query's rows to `path` as Parquet, complete or not at all; return how many."""
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -197,14 +181,12 @@ class Engine:
         present = {column for path in files for column in _columns(path, path.stat().st_mtime_ns)}
         columns = ", ".join(_column(field, field.name in present) for field in schema)
         paths = ", ".join(quoted(path) for path in files)
-        self._queries[name] = f"select {columns} from read_parquet([{paths}], union_by_name = true)"  # noqa: S608 - ours
-        self.add_table(name, self._queries[name])
+        self.add_table(name, f"select {columns} from read_parquet([{paths}], union_by_name = true)")  # noqa: S608 - ours
 
     def _register_items(self) -> None:
         whole, changes = self.inputs.items, self.inputs.item_changes
         if whole and changes:
-            self._queries["lake_items"] = state_sql(State(whole, changes), ITEM_SCHEMA.names, KEY)
-            self.add_table("lake_items", self._queries["lake_items"])
+            self.add_table("lake_items", state_sql(State(whole, changes), ITEM_SCHEMA.names, KEY))
         else:
             self._register("lake_items", [whole] if whole else [])
 

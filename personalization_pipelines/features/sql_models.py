@@ -14,7 +14,6 @@ from sqlglot import exp
 from sqlglot.optimizer.scope import traverse_scope
 
 from personalization_pipelines.features.engine import SOURCES
-from personalization_pipelines.features.stored import StoredTable
 from personalization_pipelines.features.table_columns import names_in
 from personalization_pipelines.foundation.errors import ConfigurationError, CorruptData
 from personalization_pipelines.quality.contracts import SQL_FOLDER
@@ -87,9 +86,6 @@ def load_feature(build: Build, name: str, columns: list[str] | None = None) -> p
     """
     path = feature_path(build, name)
     try:
-        stored = StoredTable.of(path)
-        if stored and stored.changes:
-            return stored.read(columns or pq.read_schema(path).names)
         return pq.read_table(path, columns=columns)
     except FileNotFoundError:
         raise CorruptData(f"{path}: the feature {name} is not built yet; build the features first") from None

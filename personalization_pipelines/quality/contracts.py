@@ -114,17 +114,6 @@ class Contract(Strict):
     key: Annotated[tuple[str, ...], Field(min_length=1)]
     columns: dict[str, Column]
     expectations: tuple[Expectation, ...] = ()
-    row_by_row: tuple[str, ...] = ()
-    """Columns of the key such that rows depend only on rows of other tables that have equal values in them (and on
-    tables without these columns). Of such a table only what changed is built and checked."""
-
-    @model_validator(mode="after")
-    def _row_by_row_is_key(self) -> Contract:
-        if unknown := sorted(set(self.row_by_row) - set(self.key)):
-            raise ValueError(f"row_by_row names {', '.join(unknown)}, which the key does not have")
-        if self.row_by_row and any(one.expect == "ExpectTableRowCountToBeBetween" for one in self.expectations):
-            raise ValueError("row_by_row and ExpectTableRowCountToBeBetween: a change has not the rows of the table")
-        return self
 
     @model_validator(mode="after")
     def _key_is_columns(self) -> Contract:

@@ -3,9 +3,9 @@
 The catalogue is made up: a dozen attributes, one or two category paths and a price an item. Each round enqueues
 updates as documents of XML, as the content API does, and measures every stage in wall-clock and processor seconds
 in this process, the steps of a build in their order: import (read, merge, write), price history, the feature tables
-of items with their contract checks, and the arrays of the publication, made from those of the one before. Writing and
-verifying it, which takes what the catalogue is large, is a row of its own. `BENCH_CATALOGUE` sets the items (default
-1,000,000); the updates are 0, 0.1, 1 and 10 per cent of them. The first build, of the catalogue alone, is the baseline.
+of items with their contract checks, and the arrays of the publication. Writing and verifying those is a row of its
+own. `BENCH_CATALOGUE` sets the items (default 1,000,000); the updates are 0, 0.1, 1 and 10 per cent of them. The first
+build, of the catalogue alone, is the baseline.
 """
 
 from __future__ import annotations
@@ -38,8 +38,6 @@ from personalization_pipelines.foundation.home import Home
 from personalization_pipelines.publications.format.publication_arrays import Content, visitor_arrays
 from personalization_pipelines.publications.format.publication_manifest import publication_id
 from personalization_pipelines.publications.read.published import verify
-from personalization_pipelines.publications.write.feature_tables import stored_table
-from personalization_pipelines.publications.write.item_patches import ItemsBefore
 from personalization_pipelines.publications.write.item_table import ItemTable, read_items
 from personalization_pipelines.publications.write.writing import write_publication
 from personalization_pipelines.scenarios.plan import make_plan
@@ -71,13 +69,13 @@ def run(report: Report) -> None:
         home.create()
         with catalogue(home, website).locked():
             catalogue(home, website).add(_catalogue(ITEMS), "first", START)
-        published = _Published(Path(scratch))
-        first = _round(Build(home, website, START), published)
+        first = _round(Build(home, website, START), Path(scratch))
+        _tell(report, f"first build of {ITEMS:,} items", first, first)
         for number, updates in enumerate((ITEMS // 100, 0, ITEMS // 1000, ITEMS // 100, ITEMS // 10), 1):
             moment = START + timedelta(hours=number)
             before = _stored(home.lake(website.name))
             _send(home, website, updates, number)
-            taken = _round(Build(home, website, moment), published)
+            taken = _round(Build(home, website, moment), Path(scratch))
             name = f"{updates:,} updates into {ITEMS:,} items" + (" (warm-up)" if number == 1 else "")
             _tell(report, name, taken, first)
             grown = _stored(home.lake(website.name)) - before
@@ -85,32 +83,19 @@ def run(report: Report) -> None:
                 report.add(f"{name}: bytes in the lake an update", grown / updates, "B")
 
 
-class _Published:
-    """The publication that the next one goes on from; it holds items alone."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._newest: Path | None = None
-
-    def items(self, build: Build) -> ItemTable:
-        before = ItemsBefore.of(self._newest) if self._newest else None
-        return read_items(build.features, build.website.currency, frozenset(), before)
-
-    def write(self, build: Build, items: ItemTable) -> None:
-        none = np.zeros(0, np.int64)
-        nobody = visitor_arrays([], np.zeros(1, np.int64), none.astype(np.int32), none.astype(np.uint8), none)
-        languages = items.languages, items.language_names
-        content = Content(make_plan(build.website), items.arrays, items.categories, nobody, [], *languages)
-        states = {name: stored_table(build.features, name).state for name in TABLES}
-        newest, old = self._directory / publication_id(build.as_of, "0" * 16), self._newest
-        write_publication(newest, content, publication=newest.name, as_of=build.as_of, features=states)
-        verify(newest)
-        self._newest = newest
-        if old:
-            shutil.rmtree(old)
+def _publish(build: Build, items: ItemTable, directory: Path) -> None:
+    """Write a publication that holds items alone, and verify it."""
+    none = np.zeros(0, np.int64)
+    nobody = visitor_arrays([], np.zeros(1, np.int64), none.astype(np.int32), none.astype(np.uint8), none)
+    languages = items.languages, items.language_names
+    content = Content(make_plan(build.website), items.arrays, items.categories, nobody, [], *languages)
+    written = directory / publication_id(build.as_of, "0" * 16)
+    write_publication(written, content, publication=written.name, as_of=build.as_of)
+    verify(written)
+    shutil.rmtree(written)
 
 
-def _round(build: Build, published: _Published) -> Seconds:
+def _round(build: Build, scratch: Path) -> Seconds:
     """Do what a refresh does with the catalogue; return wall-clock and processor seconds of each stage."""
     taken: Seconds = {}
     home, website = build.home, build.website
@@ -127,10 +112,10 @@ def _round(build: Build, published: _Published) -> Seconds:
             assert check_feature(build, table).passed
     gc.collect()
     with _timed(taken, ITEM_TABLE):
-        items = published.items(build)
+        items = read_items(build.features, website.currency, frozenset())
     assert len(items.ids) == ITEMS
     with _timed(taken, WRITTEN):
-        published.write(build, items)
+        _publish(build, items, scratch)
     return taken
 
 
@@ -150,7 +135,7 @@ def _tell(report: Report, name: str, taken: Seconds, first: Seconds) -> None:
     for stage, (wall, processor) in taken.items():
         report.add(f"{name}: {stage}", wall, "s", first[stage][0])
         report.add(f"{name}: {stage}, processor", processor, "s")
-    report.add(f"{name}: in all", total, "s", at_first, goal="under 5 s for 10,000 of 1 M")
+    report.add(f"{name}: in all", total, "s", at_first, goal="under 30 s")
     report.add(f"{name}: in all, processor", spent, "s")
 
 

@@ -126,6 +126,16 @@ def test_an_event_without_an_item_does_not_reach_the_item_tables(build: Build, l
     assert changed(build, both) == read
 
 
+def test_a_new_price_leaves_alone_what_reads_categories(build: Build, lake: Inputs, tmp_path: Path) -> None:
+    run_all(build, inputs=lake)
+    priced = items_table([{"item": "1", "categories": ["/A/B"], "price_minor": 7, "currency": "EUR"}])
+    dearer = replace(lake, items=write_lake(tmp_path / "dearer", [], priced).items)
+    assert changed(build, dearer) == {"stg_items", "items"}
+    moved = items_table([{"item": "1", "categories": ["/A/C"], "price_minor": 7, "currency": "EUR"}])
+    elsewhere = replace(lake, items=write_lake(tmp_path / "elsewhere", [], moved).items)
+    assert changed(build, elsewhere) == {"stg_items", "items", "item_categories", "learned_categories"}
+
+
 def test_a_changed_comment_changes_nothing_and_a_changed_condition_does(tmp_path: Path) -> None:
     texts = ("select item from lake_items order by item", "-- why\nselect\n  item\nfrom lake_items order by item")
     other = "select item from lake_items where item <> '' order by item"

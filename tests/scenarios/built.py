@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,6 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from personalization_pipelines.features.stored import StoredTable
+from personalization_pipelines.features.table_columns import sha256
 from personalization_pipelines.models.artifact import ModelArtifact, save_model
 from personalization_pipelines.models.forms.form import MAIN
 from personalization_pipelines.models.forms.neighbours import Neighbours
@@ -103,9 +104,7 @@ def write_table(path: Path, table: pa.Table) -> None:
     """Write a feature table and its sidecar."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    told = {"fingerprint": digest[:16], "rows": len(table), "bytes": path.stat().st_size, "sha256": digest}
-    path.with_suffix(".json").write_text(json.dumps(told))
+    StoredTable.describe(path, sha256(path)[:16], {}, len(table))
 
 
 def write_model(

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from personalization_pipelines.content.catalogue.attribute_limits import AttributeLimits
 from personalization_pipelines.content.catalogue.item_gates import DROP, judge_items, require
-from personalization_pipelines.content.catalogue.merging import COMPARED, KEY, Changes, merge_items
+from personalization_pipelines.content.catalogue.merging import KEY, Changes, merge_items
 from personalization_pipelines.content.catalogue.read_items import ITEM_SCHEMA, Incoming, price_digests, read_items
 from personalization_pipelines.content.catalogue.states import State
 from personalization_pipelines.content.catalogue.versions import Version, VersionedTable
@@ -103,7 +103,7 @@ def import_items(
 
 def catalogue(home: Home, website: Website) -> VersionedTable:
     """Return the catalogue with all its versions."""
-    return VersionedTable(home.lake(website.name) / "items", ITEM_SCHEMA, KEY, COMPARED)
+    return VersionedTable(home.lake(website.name) / "items", ITEM_SCHEMA, KEY)
 
 
 def _import(job: Job, mode: Mode, force: bool) -> ImportReport:

@@ -10,21 +10,26 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from personalization_pipelines.content.catalogue.digests import DIGEST, digest_sql
 from personalization_pipelines.content.catalogue.read_items import ITEM_SCHEMA
 from personalization_pipelines.content.catalogue.versions import VersionedTable
+from personalization_pipelines.foundation.sql_names import column_list
 
 KEY = ("item_type", "item", "language")
 COMPARED = tuple(name for name in ITEM_SCHEMA.names if name not in (*KEY, "first_seen"))
 """What makes an item another one than before."""
-_READ = (*KEY, DIGEST, "first_seen", "price_minor", "currency")
-"""Narrow columns: wide ones of the catalogue are not read, and of the import only where its rows are put together."""
+_DIGEST = f"hash({column_list(COMPARED)})"
+"""What stands for the compared columns: a catalogue's long texts are read, and not kept in memory."""
 
 # State per key: 0 kept as it was, 1 added, 2 changed, 3 removed. Only a scope, else the item types that came can lose
 # items, and an import that is not full changes only what it brings: nothing else of the catalogue is looked at.
 _CAME = f"""
 create temp table came as
-select item_type, item, language, {digest_sql(COMPARED)} as digest, price_minor, currency, place from incoming
+select item_type, item, language, {_DIGEST} as digest, price_minor, currency, place from incoming
+"""  # noqa: S608 - column names are ours
+_EXISTING = f"""
+create temp table existing as
+select item_type, item, language, {_DIGEST} as digest, first_seen, price_minor, currency
+from ({{state}}) e where {{which}}
 """  # noqa: S608 - column names are ours
 _OF_TYPES = "e.item_type in (select item_type from came)"
 _IN_SCOPE = "e.item_type = $item_type and e.language = coalesce($language, e.language)"
@@ -129,10 +134,9 @@ def merge_items(
         connection.register("incoming", incoming.append_column("place", pa.array(np.arange(len(incoming)))))
         connection.execute(_CAME)
         named = scope._asdict() if scope else {}
-        existing = catalogue.sql(newest, _READ, among="" if full or scope else "came")
-        if full or scope:
-            existing = f"select * from ({existing}) e where {_SCOPED if scope else _OF_TYPES}"  # noqa: S608 - ours
-        connection.execute(f"create temp table existing as {existing}", named)
+        existing = catalogue.sql(newest, among="" if full or scope else "came")
+        which = _SCOPED if scope else _OF_TYPES
+        connection.execute(_EXISTING.format(state=existing, which=which), named)
         connection.execute(_STATES)
         counts = dict(connection.execute("select state, count(*) from merged group by state").fetchall())
         added, changed, removed = (counts.get(state, 0) for state in (1, 2, 3))

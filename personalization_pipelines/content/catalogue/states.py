@@ -37,27 +37,17 @@ def state_sql(
     names = column_list(columns)
     if not state.changes:
         return f"select {names} from {source(state.whole)}"  # noqa: S608 - our own names and paths
+    steps = (
+        f"select *, {number} as step from {source(path)}"  # noqa: S608 - as above
+        for number, path in enumerate(state.changes)
+    )
+    kept = column_list([*key, *(name for name in columns if name not in key)])
     return f"""
-        with changes as ({newest_sql(state.changes, columns, key, source=source)})
+        with changes as (
+            select {kept}, {REMOVED} from ({" union all by name ".join(steps)})
+            qualify row_number() over (partition by {column_list(key)} order by step desc) = 1
+        )
         select {names} from {source(state.whole)} w anti join changes using ({column_list(key)})
         union all
         select {names} from changes where not {REMOVED}
-    """  # noqa: S608 - as above
-
-
-def newest_sql(
-    changes: Sequence[Path],
-    columns: Sequence[str],
-    key: Sequence[str],
-    source: Callable[[Path], str] = read_sql,
-) -> str:
-    """Return a DuckDB query for the newest row of each key in files of changes; the flag REMOVED says which went."""
-    parts = (
-        f"select *, {number} as step from {source(path)}"  # noqa: S608 - our own names and paths
-        for number, path in enumerate(changes)
-    )
-    names = column_list([*key, *(name for name in columns if name not in key)])
-    return f"""
-        select {names}, {REMOVED} from ({" union all by name ".join(parts)})
-        qualify row_number() over (partition by {column_list(key)} order by step desc) = 1
     """  # noqa: S608 - as above

@@ -8,8 +8,7 @@ rows that are new or other, and the keys of those that went (column `removed`). 
 costs what it brings. The state as of a moment is the newest whole file up to then with the changes after it; of equal
 keys the newest counts (`state_sql`). A writer makes a whole file again once the changes since the last one would
 exceed a quarter of its rows or number MOST_CHANGES, so that readers never merge much: each row of a whole file is
-written again only after a quarter as many changes. Tables under WHOLE_ROWS rows have only whole files; the files of
-larger ones with `compared` columns also hold a digest of each row (digests.py).
+written again only after a quarter as many changes. Tables under WHOLE_ROWS rows have only whole files.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from personalization_pipelines.content.catalogue.digests import DIGEST, ENGINE, digest_sql, digested_sql, with_digests
 from personalization_pipelines.content.catalogue.states import REMOVED, State, read_sql, state_sql
 from personalization_pipelines.foundation.durable import sync as _sync
 from personalization_pipelines.foundation.errors import Busy, CorruptData
@@ -50,33 +48,25 @@ _DUCKDB = {
 
 
 class Version(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One state of the table: its rows; `changes` of them (and of removed keys) are in `file`, None: all are.
-
-    `digest` says who made the digests of the file's rows, "" where it has none.
-    """
+    """One state of the table: its rows; `changes` of them (and of removed keys) are in `file`, None: all are."""
 
     file: str
     imported_at: datetime
     import_id: str
     rows: int
     changes: int | None = None
-    digest: str = ""
 
 
 class VersionedTable:
     """The versions of one table in `directory`, all of `schema`.
 
-    With a `key`, whose columns are never null and sort every state, versions may be changes to those before. `compared`
-    are columns by which a row is another one than before; every state then has the column DIGEST, too.
+    With a `key`, whose columns are never null and sort every state, versions may be changes to those before.
     """
 
-    def __init__(
-        self, directory: Path, schema: pa.Schema, key: tuple[str, ...] = (), compared: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, directory: Path, schema: pa.Schema, key: tuple[str, ...] = ()) -> None:
         self.directory = directory
         self.schema = schema
         self.key = key
-        self.compared = compared
 
     def versions(self) -> list[Version]:
         """Return the versions, oldest first. Raises CorruptData for a damaged manifest."""
@@ -120,19 +110,15 @@ class VersionedTable:
         """
         names = tuple(columns) or tuple(self.schema.names)
         if version is None:
-            empty = ", ".join(f"cast(null as {self._type(name)}) as {name}" for name in names)
+            types = {name: _DUCKDB[self.schema.field(name).type] for name in names}
+            empty = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in types.items())
             return f"select {empty} where false"
-        engines = {self.directory / one.file: one.digest for one in self.versions()}
         found = f"semi join {among} using ({column_list(self.key)})" if among else ""
 
         def source(path: Path) -> str:
-            read = digested_sql(path, self.compared, engines[path]) if DIGEST in names else read_sql(path)
-            return f"(select * from {read} {found})"  # noqa: S608 - our own names and paths
+            return f"(select * from {read_sql(path)} {found})"  # noqa: S608 - our own names and paths
 
         return state_sql(self.state(version), names, self.key, source)
-
-    def _type(self, name: str) -> str:
-        return "ubigint" if name == DIGEST else _DUCKDB[self.schema.field(name).type]
 
     def newest(self) -> Version | None:
         """Return the newest version, None without any."""
@@ -177,7 +163,6 @@ class VersionedTable:
 
     def add(self, rows: pa.Table | pa.RecordBatchReader, import_id: str, imported_at: datetime) -> Version:
         """Make `rows` the newest version, whole; the caller holds the lock."""
-        rows = self._digested(rows.cast(self.schema)) if isinstance(rows, pa.Table) else rows
         return self._add(rows, import_id, imported_at, None)
 
     def add_changes(
@@ -189,7 +174,7 @@ class VersionedTable:
         to. The caller holds the lock.
         """
         if self.takes_changes(self.versions(), len(changed) + len(gone)):
-            return self._add(self._digested(self._changes(changed, gone)), import_id, imported_at, rows)
+            return self._add(self._changes(changed, gone), import_id, imported_at, rows)
         if len(changed) == rows:
             return self.add(changed, import_id, imported_at)
         with duckdb.connect() as connection:
@@ -206,22 +191,16 @@ class VersionedTable:
         )
         return changes.take(pc.sort_indices(changes, [(name, "ascending") for name in self.key]))
 
-    def _digested(self, table: pa.Table) -> pa.Table:
-        """Return rows with digests, where they are to have some: of a small table all rows are read anyway."""
-        small = REMOVED not in table.column_names and len(table) < WHOLE_ROWS
-        return table if small or not self.compared else with_digests(table, self.compared)
-
     def _merged(self, connection: duckdb.DuckDBPyConnection, changed: pa.Table, gone: pa.Table) -> pa.RecordBatchReader:
         """Return the rows of the newest version with these changes, in order."""
-        names = [*self.schema.names, *([DIGEST] if self.compared else [])]
-        digest = f", {digest_sql(self.compared)} as {DIGEST}" if self.compared else ""
+        names = column_list(self.schema.names)
         same = " and ".join(f"c.{name} = e.{name}" for name in self.key)
         connection.register("changed", changed)
         connection.register("gone", gone)
         query = f"""
-            select {column_list(names)} from ({self.sql(self.newest(), names)}) e
+            select {names} from ({self.sql(self.newest())}) e
             where not exists (select 1 from changed c where {same}) and not exists (select 1 from gone c where {same})
-            union all select {column_list(names)} from (select *{digest} from changed) order by {column_list(self.key)}
+            union all select {names} from changed order by {column_list(self.key)}
         """  # noqa: S608 - our own names
         return connection.sql(query).to_arrow_reader(ROW_GROUP_ROWS)
 
@@ -237,7 +216,7 @@ class VersionedTable:
         _sync(temporary)
         _rename(temporary, self.directory / name)
         total, changes = (written, None) if total is None else (total, written)
-        version = Version(name, imported_at, import_id, total, changes, ENGINE if DIGEST in rows.schema.names else "")
+        version = Version(name, imported_at, import_id, total, changes)
         manifest = self.directory / f"{MANIFEST}.tmp"
         manifest.write_bytes(msgspec.json.format(msgspec.json.encode([*versions, version]), indent=1))
         _sync(manifest)

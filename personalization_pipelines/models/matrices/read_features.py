@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from personalization_pipelines.features.stored import StoredTable
 from personalization_pipelines.foundation.errors import CorruptData
 from personalization_pipelines.foundation.timespans import BuildSchedule
 from personalization_pipelines.models.forms.form import ItemIndex
@@ -240,10 +239,6 @@ def _unreadable(path: Path, name: str, error: Exception) -> CorruptData:
 def _table(build: Build, name: str, columns: list[str], chosen: pc.Expression | None = None) -> pa.Table:
     path: Path = build.features / f"{name}.parquet"
     try:
-        stored = StoredTable.of(path)
-        if stored and stored.changes:
-            changed = stored.read(columns)
-            return changed if chosen is None else changed.filter(chosen)
         texts = [name for name in columns if name in _TEXTS]
         if chosen is None:  # read_table would load pandas first
             with pq.ParquetFile(path, read_dictionary=texts) as file:

@@ -38,26 +38,6 @@ class ArrayEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     offset: int
 
 
-class Chain:
-    """A long array that lies in parts, here or in a mapped file; it is put together only where it is written."""
-
-    def __init__(self, parts: Sequence[Array], dtype: Any) -> None:
-        self.parts = parts
-        self.dtype = np.dtype(dtype)
-
-    def __len__(self) -> int:
-        return sum(map(len, self.parts))
-
-    @property
-    def nbytes(self) -> int:
-        """Return how many bytes it has, as an array does."""
-        return len(self) * int(self.dtype.itemsize)
-
-    def whole(self) -> Array:
-        """Return it as one array."""
-        return np.concatenate(self.parts) if self.parts else np.empty(0, self.dtype)
-
-
 class Texts(Sequence[str]):
     """Many texts in two arrays: text `i` is the UTF-8 of `blob[starts[i]:starts[i+1]]`, decoded when asked for."""
 
@@ -122,14 +102,6 @@ def _is_utf8(text: memoryview) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class LongTexts:
-    """Texts as Texts has them, to be written and not to be read: most of them stay where they lie."""
-
-    starts: NDArray[np.int64]
-    blob: Chain
-
-
-@dataclass(frozen=True, eq=False)
 class Coded:
     """Many texts of which few differ: text `i` is `names[codes[i]]`. Every name is there once, and some text is it."""
 
@@ -159,7 +131,7 @@ def decode_json(what: object, text: bytes, kind: Any) -> Any:
         raise CorruptData(f"{what}: cannot be read ({error}); publish again") from error
 
 
-def layout(arrays: Mapping[str, Array | Chain]) -> dict[str, ArrayEntry]:
+def layout(arrays: Mapping[str, Array]) -> dict[str, ArrayEntry]:
     """Return where each array of one file lies, in the order given."""
     entries, offset = {}, 0
     for name, array in arrays.items():
@@ -168,12 +140,11 @@ def layout(arrays: Mapping[str, Array | Chain]) -> dict[str, ArrayEntry]:
     return entries
 
 
-def pieces(arrays: Mapping[str, Array | Chain]) -> Iterator[memoryview | bytes]:
+def pieces(arrays: Mapping[str, Array]) -> Iterator[memoryview | bytes]:
     """Yield the bytes of a file that holds these arrays as `layout` says."""
     for array in arrays.values():
-        for part in array.parts if isinstance(array, Chain) else (array,):
-            little = np.ascontiguousarray(part, array.dtype.newbyteorder("<"))
-            yield little.view(np.uint8).data
+        little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        yield little.view(np.uint8).data
         yield bytes(-array.nbytes % ALIGNMENT)
 
 

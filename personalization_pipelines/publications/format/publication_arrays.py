@@ -13,7 +13,7 @@ from personalization_pipelines.foundation.errors import CorruptData
 from personalization_pipelines.models.forms.form import Form
 from personalization_pipelines.models.forms.parts import arrays_of, entries_of
 from personalization_pipelines.models.forms.ranked_lists import gather
-from personalization_pipelines.publications.format.arrays import Array, Chain, Coded, LongTexts, Texts
+from personalization_pipelines.publications.format.arrays import Array, Coded, Texts
 from personalization_pipelines.publications.read.published_items import item_keys, path_order
 from personalization_pipelines.publications.read.published_models import ModelEntry
 from personalization_pipelines.publications.read.published_transfers import Row
@@ -21,8 +21,6 @@ from personalization_pipelines.publications.read.published_visitors import visit
 from personalization_pipelines.scenarios.plan import Plan, PlanModel
 
 Arrays = dict[str, Array]
-ItemArrays = Mapping[str, Array | Chain]
-"""Those of `items.bin`: the longest may lie in parts."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Content:
     """Everything a publication holds, in memory."""
 
     plan: Plan
-    items: ItemArrays
+    items: Arrays
     categories: tuple[str, ...]
     visitors: Arrays
     models: Sequence[tuple[ModelEntry, Arrays]]
@@ -49,21 +47,19 @@ def item_arrays(
     allowed: NDArray[np.bool_],
     path_starts: NDArray[np.int64],
     paths: Coded,
-    attributes: Texts | LongTexts,
-    keys: NDArray[np.int64] | None = None,
-) -> tuple[ItemArrays, tuple[str, ...]]:
+    attributes: Texts,
+) -> tuple[Arrays, tuple[str, ...]]:
     """Return the arrays of `items.bin` and the categories.
 
     All columns have one element a row, rows in order of type and id; `paths[path_starts[row]:path_starts[row + 1]]`
-    are a row's own categories; `keys` are what `item_keys` makes of types and ids, where that is known. Raises
-    CorruptData where an item is there twice.
+    are a row's own categories. Raises CorruptData where an item is there twice.
     """
     categories = all_categories(paths.names)
     starts, codes = _own_codes(path_starts, paths, categories)
-    keys = item_keys(types, ids) if keys is None else keys
+    keys = item_keys(types, ids)
     order = _stable_order(keys)
     _refuse_twins(types, ids, keys, order)
-    arrays: ItemArrays = {
+    arrays: Arrays = {
         "keys": keys[order],
         "key_rows": order.astype(np.int32),
         "types": types,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from personalization_pipelines.publications.format.arrays import Coded, LongTexts, Texts
+from personalization_pipelines.publications.format.arrays import Coded, Texts
 from personalization_pipelines.publications.read.published_items import ALWAYS
 from personalization_pipelines.publications.write import learned_paths
 from personalization_pipelines.publications.write.feature_tables import read_batches, read_table
@@ -40,7 +39,7 @@ class ItemColumns:
     path_starts: NDArray[np.int64]
     paths: Coded
     languages: Coded
-    attributes: Texts | LongTexts
+    attributes: Texts
 
 
 def read_columns(features: Path, currency: str) -> ItemColumns:
@@ -49,13 +48,8 @@ def read_columns(features: Path, currency: str) -> ItemColumns:
     A price in another currency than the website's counts as unknown (spec: filters, 5). Raises CorruptData where the
     table is not what it says.
     """
-    return columns_of(read_batches(features, "items", ITEM_COLUMNS, _ROWS), currency)
-
-
-def columns_of(batches: Iterable[pa.RecordBatch], currency: str) -> ItemColumns:
-    """Return the columns of batches behind one another, which have ITEM_COLUMNS."""
     parts = _ItemParts(currency)
-    for batch in batches:
+    for batch in read_batches(features, "items", ITEM_COLUMNS, _ROWS):
         parts.add(batch)
     return parts.whole()
 
@@ -65,21 +59,6 @@ def with_learned_paths(columns: ItemColumns, features: Path) -> ItemColumns:
     learned = read_table(features, "learned_categories", learned_paths.COLUMNS).to_pylist()
     starts, paths = learned_paths.add_paths(columns.types, columns.ids, columns.path_starts, columns.paths, learned)
     return replace(columns, path_starts=starts, paths=paths)
-
-
-def read_paths(features: Path) -> tuple[NDArray[np.int64], Coded]:
-    """Return where each item's own category paths start, and all of them, of the feature table `items`."""
-    counts, paths = NumberParts(np.int64), CodedParts()
-    for batch in read_batches(features, "items", ("categories",), _ROWS):
-        _add_paths(batch, counts, paths)
-    return starts_of(counts.whole()), paths.whole()
-
-
-def _add_paths(batch: pa.RecordBatch, counts: NumberParts, paths: CodedParts) -> None:
-    import pyarrow.compute as pc
-
-    counts.add(pc.list_value_length(batch.column("categories")), 0)
-    paths.add(pc.list_flatten(batch.column("categories")))
 
 
 class _ItemParts:
@@ -94,12 +73,15 @@ class _ItemParts:
         self._currency = currency
 
     def add(self, batch: pa.RecordBatch) -> None:
+        import pyarrow.compute as pc
+
         self._types.add(batch.column("item_type"), 0)
         self._ids.add(batch.column("item"))
         self._prices.add(_prices(batch, self._currency), -1)
         self._valid_from.add(batch.column("valid_from"), ALWAYS.min)
         self._valid_to.add(batch.column("valid_to"), ALWAYS.max)
-        _add_paths(batch, self._path_counts, self._paths)
+        self._path_counts.add(pc.list_value_length(batch.column("categories")), 0)
+        self._paths.add(pc.list_flatten(batch.column("categories")))
         self._languages.add(batch.column("language"))
         self._attributes.add(batch.column("attributes"))
 

@@ -7,7 +7,6 @@ names a directory that nobody changes any more. The same inputs give the same id
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,14 +40,11 @@ from personalization_pipelines.publications.kept import (
 from personalization_pipelines.publications.read.published import Publication, verify
 from personalization_pipelines.publications.write.feature_tables import feature_fingerprints
 from personalization_pipelines.publications.write.features_read import read_transfers, read_visitors
-from personalization_pipelines.publications.write.item_patches import ItemsBefore
 from personalization_pipelines.publications.write.item_table import read_items
 from personalization_pipelines.publications.write.models_read import blacklisted, model_builds, read_model
 from personalization_pipelines.publications.write.writing import Progress, write_publication
 from personalization_pipelines.scenarios.plan import Plan, make_plan
 from personalization_pipelines.website.one_build import Build
-
-_log = logging.getLogger(__name__)
 
 __all__ = ["PublicationReport", "Published", "current", "listing", "publish", "rollback", "verify"]
 
@@ -173,7 +169,7 @@ def _written(
         return
     beside = final.with_name(f".{final.name}.tmp")
     try:
-        content = _content(build, inputs, final.parent, progress)
+        content = _content(build, inputs, progress)
         write_publication(
             beside,
             content,
@@ -192,11 +188,11 @@ def _written(
             disk.remove(beside)
 
 
-def _content(build: Build, inputs: _Inputs, root: Path, progress: Progress | None) -> Content:
+def _content(build: Build, inputs: _Inputs, progress: Progress | None) -> Content:
     say = progress or (lambda what, done, total: None)
     total = len(inputs.models) + 2
     say("read items", 0, total)
-    items = read_items(build.features, build.website.currency, inputs.blacklist, _items_before(root))
+    items = read_items(build.features, build.website.currency, inputs.blacklist)
     say("read histories", 1, total)
     visitors = read_visitors(build.features, items)
     models = []
@@ -205,16 +201,6 @@ def _content(build: Build, inputs: _Inputs, root: Path, progress: Progress | Non
         models.append(read_model(build, inputs.plan, name, build_id, items))
     languages, moved = (items.languages, items.language_names), read_transfers(build.features)
     return Content(inputs.plan, items.arrays, items.categories, visitors, models, *languages, moved)
-
-
-def _items_before(root: Path) -> ItemsBefore | None:
-    """Return the items that serve now, None where there are none to go on from: they are only worth some time."""
-    serving = read_current_or_none(root)
-    try:
-        return ItemsBefore.of(serving) if serving else None
-    except CorruptData as error:
-        _log.warning("%s; all items are read anew", error)
-        return None
 
 
 def _gates(build: Build, directory: Path, root: Path, answer: Answer | None, *, enforced: bool) -> list[Gate]:

@@ -11,7 +11,7 @@ import msgspec
 from personalization_pipelines import __version__
 from personalization_pipelines.publications.format.arrays import layout, pieces
 from personalization_pipelines.publications.format.disk import Disk, write_file
-from personalization_pipelines.publications.format.publication_arrays import Content, ItemArrays
+from personalization_pipelines.publications.format.publication_arrays import Arrays, Content
 from personalization_pipelines.publications.format.publication_manifest import (
     FORMAT,
     MANIFEST,
@@ -71,7 +71,7 @@ def write_publication(
     return manifest
 
 
-def _files(content: Content) -> Iterator[tuple[str, ItemArrays | bytes]]:
+def _files(content: Content) -> Iterator[tuple[str, Arrays | bytes]]:
     yield PLAN, content.plan.to_json()
     yield CATEGORIES, msgspec.json.encode(content.categories)
     yield MODELS, msgspec.json.encode([entry for entry, _ in content.models])
@@ -86,7 +86,7 @@ def _files(content: Content) -> Iterator[tuple[str, ItemArrays | bytes]]:
         yield model_file(entry.number), arrays
 
 
-def _write(disk: Disk, path: Path, part: ItemArrays | bytes) -> FileEntry:
+def _write(disk: Disk, path: Path, part: Arrays | bytes) -> FileEntry:
     if isinstance(part, bytes):
         return FileEntry(*write_file(disk, path, [part]))
     return FileEntry(*write_file(disk, path, pieces(part)), arrays=layout(part))
