@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test check bench faults fuzz e2e screenshots lock clean
+.PHONY: setup demo test check bench faults fuzz e2e docs screenshots lock clean
 
 setup: $(READY)
 
@@ -37,6 +37,9 @@ fuzz: setup
 
 e2e: setup
 	$(BIN)/python -m pytest -m e2e tests/e2e tests/serving
+
+docs: setup
+	$(BIN)/python -m tests.made_documents
 
 screenshots: setup
 	$(BIN)/python -m tests.screenshots $(SCREENSHOTS)
