@@ -262,8 +262,8 @@ def feature_tables() -> str:
 
 def rooms() -> str:
     """Return a row a room of the tree: which other rooms its modules import, `assets.py` aside."""
-    found = {room: sorted(_imported(ROOT / room)) for room in _rooms()}
-    rows = [f"| `{room}/` | {', '.join(f'`{other}/`' for other in others) or 'none'} |" for room, others in found.items()]
+    found = {room: sorted(Path(other).name for other in _imported(ROOT / room)) for room in _rooms()}
+    rows = [f"| `{Path(room).name}/` | {', '.join(others) or 'none'} |" for room, others in found.items()]
     return "\n".join(["| room | imports |", "|---|---|", *rows])
 
 
