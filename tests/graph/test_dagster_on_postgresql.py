@@ -1,4 +1,4 @@
-"""`PERSONALIZATION_DATABASE` puts Dagster's history and the live store into one database, as docs/operations.md says."""
+"""`PERSONALIZATION_DATABASE` puts Dagster's history and the live store into one database (docs/operations.md)."""
 
 from __future__ import annotations
 
