@@ -14,6 +14,7 @@ import pytest
 from personalization_pipelines import __version__
 from personalization_pipelines.cli import main
 from personalization_pipelines.commands.evaluate import COLUMNS
+from personalization_pipelines.content.files.mapping import TOTAL, Condition, Mapping
 from personalization_pipelines.events.judging.judge import EVENT_WORDS
 from personalization_pipelines.features.sql_models import feature_names
 from personalization_pipelines.foundation.home import Home
@@ -144,6 +145,10 @@ def test_every_counter_of_the_metrics_endpoint_is_named_where_operations_are() -
 def test_every_shipped_mapping_is_named_where_content_is() -> None:
     mappings = (ROOT / "personalization_pipelines" / "content" / "files" / "mappings").glob("*.yml")
     assert missing([path.stem for path in mappings], code("content")) == []
+
+
+def test_every_key_of_a_mapping_file_is_named_where_content_is() -> None:
+    assert missing([*Mapping.model_fields, *Condition.model_fields, TOTAL], code("content")) == []
 
 
 def test_every_command_and_its_options_are_named_where_operations_are() -> None:

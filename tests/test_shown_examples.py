@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import yaml
 
 from personalization_pipelines.content.exports.notification import read_notification
+from personalization_pipelines.content.files.mapping import load_mapping
 from personalization_pipelines.content.xml.xml_items import read_xml_items
 from personalization_pipelines.content.xml.xml_transfers import read_xml_transfers
 from personalization_pipelines.content.xml.xml_users import read_xml_users
@@ -62,6 +64,11 @@ def test_the_notification_is_one() -> None:
 def test_the_batch_of_events_is_one() -> None:
     batch = judge_batch(shown("tracking", "json", "[{").encode(), taking(), NOW, KEY)
     assert isinstance(batch, Batch) and batch.counts == {"buy": 1}
+
+
+def test_the_mapping_is_one(tmp_path: Path) -> None:
+    (tmp_path / "invoices.yml").write_text(shown("content", "yaml", "kind: events"))
+    assert load_mapping("events", tmp_path / "invoices.yml").rules.constants == {"event": "buy", "currency": "GBP"}
 
 
 def test_the_entries_of_export_hosts_are_such() -> None:
