@@ -7,7 +7,7 @@ WORKERS ?= 4
 # They start Python hundreds of times: what is compiled once is kept, whatever the shell says.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
-.PHONY: setup demo test test-all check bench faults fuzz e2e screenshots lock clean
+.PHONY: setup demo test test-all check bench faults fuzz e2e docs screenshots lock clean
 
 setup: $(READY)
 
@@ -46,6 +46,9 @@ fuzz: setup
 
 e2e: setup
 	$(PYTEST) -m e2e tests/e2e tests/serving
+
+docs: setup
+	$(BIN)/python -m tests.made_documents
 
 screenshots: setup
 	$(BIN)/python -m tests.screenshots $(SCREENSHOTS)

@@ -30,6 +30,7 @@ HOUSEHOLD = "18"
 BANANAS = "1:1082185"
 STAGES = ("models", "scenarios")
 MILK = "1:1029743"
+ASSETS = {"model": "demo/models/for_you", "checks": "demo/features/event_days?view=checks"}
 SHOP = {
     "landing": "/demo/",
     "category": "/demo/in/Grocery/Cheese",
@@ -102,7 +103,7 @@ def take_shop(browser: Browser, server: str, to: Path, scheme: Any) -> None:
 
 
 def take_dagit(browser: Browser, dagit: str, to: Path) -> None:
-    """Take the graph of all assets, the groups of models and scenarios opened."""
+    """Take the graph of all assets, the groups of models and scenarios opened, and what Dagit says of single ones."""
     page = browser.new_page(viewport={"width": 1600, "height": 900})
     page.goto(dagit + "/asset-groups")
     page.wait_for_selector("svg foreignObject", timeout=120_000)
@@ -110,6 +111,11 @@ def take_dagit(browser: Browser, dagit: str, to: Path) -> None:
         page.click(f"svg foreignObject >> text=_{stage}")
         page.wait_for_timeout(2_000)
     taken(page, to / "dagit-assets.png")
+    for name, path in ASSETS.items():
+        page.goto(f"{dagit}/assets/{path}")
+        page.wait_for_load_state("networkidle")
+        page.wait_for_timeout(3_000)
+        taken(page, to / f"dagit-{name}.png")
 
 
 def filled(page: Page) -> None:

@@ -1,4 +1,4 @@
-"""From an empty directory to recommendations, as the README tells it."""
+"""From an empty directory to recommendations, as docs/getting-started.md tells it."""
 
 from __future__ import annotations
 

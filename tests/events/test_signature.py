@@ -43,13 +43,13 @@ def test_the_worked_example_of_the_protocol_gives_its_signature() -> None:
     assert md5_signature(LICENSE, "1", "11", {**SENT, "signature": ["x"], "signature2": ["y"]}) == SIGNED
 
 
-def test_the_worked_example_of_signature2_is_the_one_the_readme_shows() -> None:
+def test_the_worked_example_of_signature2_is_the_one_the_documentation_shows() -> None:
     made = hmac_signature(LICENSE, "00001", ("buy", "ann", "1", "11"), SENT)
     assert made == SIGNED2
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    assert SIGNED in readme
-    assert SIGNED2 in readme
-    assert f"00001&buy&ann&1&11&fullprice=19.99EUR&overridetimestamp={TIME.replace(':', '%3A')}&quantity=1" in readme
+    page = (Path(__file__).parents[2] / "docs" / "tracking.md").read_text()
+    assert SIGNED in page
+    assert SIGNED2 in page
+    assert f"00001&buy&ann&1&11&fullprice=19.99EUR&overridetimestamp={TIME.replace(':', '%3A')}&quantity=1" in page
 
 
 def test_names_are_sorted_and_values_encoded_in_upper_case_hex() -> None:

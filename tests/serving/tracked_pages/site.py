@@ -69,7 +69,7 @@ class Shop:
         self, path: str, commands: str = "", *, body: str = "", policy: str = "", report_only: bool = False,
         script: str = ""
     ) -> str:  # fmt: skip
-        """Publish a page that pushes commands before the script, which it loads as the README shows; its address."""
+        """Publish a page that pushes commands before the script, loaded as docs/tracking.md shows; its address."""
         header = "Content-Security-Policy" + "-Report-Only" * report_only
         load = script or f'<script async src="{self.tracker}"></script>'
         queue = f"""<script nonce="n">var _ycq = _ycq || []; _ycq.push(["_setMandator", "00001"]);{commands}</script>"""

@@ -72,7 +72,7 @@ def test_a_page_view_without_an_item_is_of_the_page_by_its_title(server: Server,
 
 @pytest.mark.e2e
 def test_a_page_of_another_origin_reads_recommendations_by_jsonp_alone(server: Server, shop: Shop, page: Any) -> None:
-    """The contract opens the tracking block alone to other origins, so the README's page asks by JSONP."""
+    """The contract opens the tracking block alone to other origins, so the documentation's page asks by JSONP."""
     asked = f"{server.address}/api/v2/00001/ann/product_page"
     show = "<script>function show(answer) { shown = answer.recommendationItems.map(item => item.itemId); }</script>"
     ask = f'<script async src="{asked}.jsonp?contextitems=1&jsonpCallback=show"></script>'
