@@ -1,5 +1,7 @@
 """The one Flask application: each block of the HTTP contract is a blueprint and is handed the same `Services`.
 
+In front of it stand tracking and recommendations (serving/http/in_front.py).
+
 Nothing here or below imports what learns (dagster, pandas, scipy, implicit, great_expectations): a worker
 maps what was published and starts within a second.
 """
@@ -14,13 +16,14 @@ from personalization_pipelines.foundation.home import Home
 from serving.content import catalogue_views as content
 from serving.content import import_views as imports
 from serving.content import notification_views as notifications
-from serving.http import health, legacy, problems
+from serving.http import health, problems
+from serving.http.in_front import stand_in_front
 from serving.http.request_metrics import Metrics
 from serving.openapi import document as openapi
-from serving.recommending import recommend_views as recommending
+from serving.recommending.recommend_views import Recommender
 from serving.services import Services
 from serving.tracking import tracker_script
-from serving.tracking import tracking_views as tracking
+from serving.tracking.tracking_views import Tracker
 from serving.users import erasing_views as erasing
 from serving.users import user_views as users
 from serving.websites import Websites
@@ -42,8 +45,6 @@ def create_app_with(services: Services, *, shop: str | None = None) -> Flask:
     app.extensions["personalization"] = services
     problems.register(app)
     for block in (
-        recommending,
-        tracking,
         tracker_script,
         content,
         notifications,
@@ -52,11 +53,12 @@ def create_app_with(services: Services, *, shop: str | None = None) -> Flask:
         imports,
         health,
         openapi,
-        legacy,
     ):
         app.register_blueprint(block.blueprint(services))
     if shop is not None:
         from serving import shop as shop_front  # only the demonstration needs it
 
         app.register_blueprint(shop_front.blueprint(services, shop))
+    tracker = Tracker(services.websites, services.log, services.home.key, services.metrics)
+    stand_in_front(app, tracker.answer, Recommender(services).answer)
     return app
