@@ -8,6 +8,8 @@ maps what was published and starts within a second.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from flask import Flask
 
 from personalization_pipelines.events.live.live_history import LiveReader
@@ -20,13 +22,18 @@ from serving.http import health, problems
 from serving.http.in_front import stand_in_front
 from serving.http.request_metrics import Metrics
 from serving.openapi import document as openapi
+from serving.openapi.schemas import Described
+from serving.recommending import recommendations_described
 from serving.recommending.recommend_views import Recommender
 from serving.services import Services
-from serving.tracking import tracker_script
+from serving.tracking import tracker_script, tracking_described
 from serving.tracking.tracking_views import Tracker
 from serving.users import erasing_views as erasing
 from serving.users import user_views as users
 from serving.websites import Websites
+
+BLOCKS = (tracker_script, content, notifications, erasing, users, imports, health)
+"""The views, in the order of the contract: each has its blueprint, and describes itself for `/openapi.json`."""
 
 
 def create_app(home: Home, *, shop: str | None = None) -> Flask:
@@ -44,17 +51,9 @@ def create_app_with(services: Services, *, shop: str | None = None) -> Flask:
     app.url_map.merge_slashes = False  # an empty user (`/click//1/5`) is a user, not a typing error
     app.extensions["personalization"] = services
     problems.register(app)
-    for block in (
-        tracker_script,
-        content,
-        notifications,
-        erasing,
-        users,
-        imports,
-        health,
-        openapi,
-    ):
+    for block in BLOCKS:
         app.register_blueprint(block.blueprint(services))
+    app.register_blueprint(openapi.blueprint(described()))
     if shop is not None:
         from serving import shop as shop_front  # only the demonstration needs it
 
@@ -62,3 +61,9 @@ def create_app_with(services: Services, *, shop: str | None = None) -> Flask:
     tracker = Tracker(services.websites, services.log, services.home.key, services.metrics)
     stand_in_front(app, tracker.answer, Recommender(services).answer)
     return app
+
+
+def described() -> Iterator[Described]:
+    """Yield what everything that is answered here says of itself."""
+    for one in (tracking_described, recommendations_described, *BLOCKS):
+        yield one.describe()

@@ -1,7 +1,9 @@
 """What is answered in front of Flask: tracking and recommendations; all else goes on to Flask.
 
-Both are called for every page that a visitor looks at, and what Flask does for a view costs as much as what they do
-themselves: FIGURES (`python -m tests.benchmarks in_front`).
+Both are called for every page that somebody looks at, and Flask's routing and request cost about as much as they do.
+CPU of a request, in front of Flask and as a Flask view, in turns on the same busy machine: an event 255 and 551 us,
+recommendations of a product page 565 and 940 us, with the visitor's own 1.2 and 1.8 ms. As views they would answer
+54, 40 and 32 % less (`python -m tests.benchmarks in_front`; a quarter would be reason enough).
 
 A path under the older prefix `/ebl/` is rewritten before anything looks at it, so limits, keys, errors and counters are
 those of the newer address. Tracking answers to both prefixes itself.

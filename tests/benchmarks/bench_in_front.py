@@ -38,7 +38,6 @@ ASKED = {
     "tracking": [f"/api/00001/click/visitor{number % 500}/1/{number % 997}?lang=eng-GB" for number in range(2000)],
     "product page": requests("similar")[:20_000],
     "product page with the visitor's own": requests("product_page")[:20_000],
-    "landing of the most popular": [f"/api/v2/00001/u{number}/popular?numrecs=10" for number in range(20_000)],
 }
 
 
