@@ -1,8 +1,7 @@
 """The document of the HTTP side, `/openapi.json` (OpenAPI 3.1), made of what every block of views says of itself.
 
 What a program needs to call the service or to test it: every path, parameter with its bounds, body and answer. It names
-no customer, website or scenario: it is open to everybody. The bounds come from the rules that requests are read by, so
-there is no second description to keep; a library that reads descriptions from comments would be one.
+no customer, website or scenario: it is open to everybody. (docs/decisions/openapi.md: why no library makes it.)
 """
 
 from __future__ import annotations
