@@ -18,6 +18,7 @@ from rich.console import Console
 
 from personalization_pipelines import __version__
 from personalization_pipelines.commands.tables import Format, format_option, print_table
+from personalization_pipelines.content.files.formats import DOCUMENTS, format_names
 from personalization_pipelines.foundation.errors import DiskUnavailable, PersonalizationError
 from personalization_pipelines.foundation.home import Home
 
@@ -111,7 +112,7 @@ def _import_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.argument("files", nargs=-1, required=True),
         click.option(
             "--format",
-            type=click.Choice(["parquet", "csv", "jsonl", "xml", "export"]),
+            type=click.Choice([*format_names(), *DOCUMENTS]),
             help="How the files are written, where their names do not say it; xml and export hold items.",
         ),
         click.option("--mapping", help="A mapping file, or the name of a shipped mapping, for foreign columns."),

@@ -9,10 +9,12 @@ from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
+import sqlalchemy as sa
 import yaml
 from dagster_shared.error import SerializableErrorInfo
 
 from personalization_pipelines.definitions import complete, refresh_job_name, website_definitions
+from personalization_pipelines.events.live.live_url import parse_live_url
 from personalization_pipelines.foundation import errors
 from personalization_pipelines.foundation.errors import PermanentError
 from personalization_pipelines.foundation.home import Home
@@ -89,8 +91,8 @@ def prepare_dagster(home: Home) -> None:
     home.dagster.mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(home.dagster)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
-    if home.database.startswith("postgresql"):
-        os.environ["PERSONALIZATION_DAGSTER_DATABASE"] = _psycopg2(home.database)
+    if (url := _postgresql(home)) is not None:
+        os.environ["PERSONALIZATION_DAGSTER_DATABASE"] = url.render_as_string(hide_password=False)
     path = home.dagster / "dagster.yaml"
     wanted = yaml.safe_dump(_dagster_yaml(home), sort_keys=False)
     if not path.exists() or path.read_text() != wanted:
@@ -105,16 +107,17 @@ def _dagster_yaml(home: Home) -> dict[str, object]:
         "concurrency": {"runs": {"max_concurrent_runs": 2}},
         "run_monitoring": {"enabled": True},
     }
-    if home.database.startswith("postgresql"):
+    if _postgresql(home) is not None:
         settings["storage"] = {"postgres": {"postgres_url": {"env": "PERSONALIZATION_DAGSTER_DATABASE"}}}
     else:
         settings["storage"] = {"sqlite": {"base_dir": str(home.dagster)}}
     return settings
 
 
-def _psycopg2(url: str) -> str:
-    # SQLAlchemy 2.1 reads a bare postgresql:// as psycopg 3, which dagster-postgres cannot speak
-    return url.replace("postgresql://", "postgresql+psycopg2://", 1)
+def _postgresql(home: Home) -> sa.URL | None:
+    """Return the URL of the PostgreSQL that the live store is in, None where it is a file."""
+    url = parse_live_url(home.live_database)
+    return url if url.get_backend_name() == "postgresql" else None
 
 
 def _instance(home: Home, *, ephemeral: bool) -> dg.DagsterInstance:
@@ -122,7 +125,7 @@ def _instance(home: Home, *, ephemeral: bool) -> dg.DagsterInstance:
         return dg.DagsterInstance.ephemeral()
     prepare_dagster(home)
     instance = dg.DagsterInstance.get()
-    if home.database:  # without pooling PostgreSQL storage pays a connection an event: 3 times slower
+    if _postgresql(home) is not None:  # without pooling PostgreSQL storage pays a connection an event: 3 times slower
         instance.optimize_for_webserver(statement_timeout=5000, pool_recycle=3600, max_overflow=20)
     return instance
 

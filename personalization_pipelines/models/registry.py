@@ -1,7 +1,8 @@
 """Which model types there are: one file each below `models.types`, and those that other packages bring.
 
 A package brings a type by the entry point group `personalization.models`, naming a class derived from
-`models.parameters.Model` that meets the same contract as those here (see `models.learner`).
+`models.parameters.Model` that meets the same contract as those here (see `models.learner`). The website's file is
+read with all types, so their modules may import `personalization_pipelines.website` for type checkers only.
 """
 
 from __future__ import annotations

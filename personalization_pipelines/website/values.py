@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from personalization_pipelines.content.files.formats import DOCUMENTS, format_names
 from personalization_pipelines.foundation.currency import fraction_digits
 from personalization_pipelines.foundation.fields import (
     DEFAULT_ROBOTS,
@@ -35,8 +36,10 @@ from personalization_pipelines.website.scenario_parameters import Scenario
 
 if TYPE_CHECKING:
     AnyModel = Model
+    AnyFormat = str
 else:  # the types that there are when this is imported, those of other installed packages among them
     AnyModel = Annotated[Union[(*parameter_classes(), Later)], Field(discriminator="type")]
+    AnyFormat = Literal[(*format_names(), *DOCUMENTS)]
 
 DEFAULT_WEIGHTS: dict[str, float] = {"click": 1, "consume": 3, "basket": 5, "wishlist": 4, "rate": 4, "buy": 10}
 STRONG_EVENT = {"commerce": "buy", "publisher": "consume"}
@@ -47,7 +50,7 @@ class Source(Strict):
 
     files: Annotated[str, Field(min_length=1)]
     """A path or pattern like `data/items/*.parquet`, relative to the installation's home, or `s3://bucket/*.parquet`."""
-    format: Literal["parquet", "csv", "jsonl", "xml", "export"]
+    format: AnyFormat
     """How the files are written."""
     mode: Literal["full", "incremental"] = "full"
     """`full`: what a file no longer holds goes; `incremental`: a file adds and changes."""
@@ -63,7 +66,7 @@ class Source(Strict):
 
     @model_validator(mode="after")
     def _mapping(self) -> Source:
-        if self.mapping is not None and self.format in ("xml", "export"):
+        if self.mapping is not None and self.format in DOCUMENTS:
             raise ValueError(f"a mapping names columns, of which {self.format} has none; leave it out")
         return self
 

@@ -30,6 +30,7 @@ from personalization_pipelines.foundation.identifiers import parse_item_type
 from personalization_pipelines.publications.read.published_items import ALWAYS, Items
 from personalization_pipelines.website import Website
 from serving.http.raw_request import checked, parse_parameters, read_body
+from serving.openapi.schemas import QUEUED_CHANGE, TEXT, Described, in_path, in_query, problems, ref, with_key
 from serving.services import Services
 from serving.websites import ServedWebsite
 
@@ -52,6 +53,47 @@ def blueprint(services: Services) -> Blueprint:
     block.add_url_rule(item, "get_item", api.get)
     block.add_url_rule(item, "delete_item", api.delete, methods=["DELETE"])
     return block
+
+
+def describe() -> Described:
+    """Return what `/openapi.json` says of items and transfers."""
+    xml, customer = {"application/xml": {"schema": TEXT}}, in_path("customer")
+    found = {"200": {"description": "As it is published.", "content": xml}}
+    queued = {"202": QUEUED_CHANGE}
+    sent = queued | problems(400, 401, 411, 413, 414, 415, 429, 503)
+    item = [customer, in_path("type"), in_path("item"), in_query("lang", ref("Language"))]
+    post = "Adds items, or replaces those of the same type, id and language. The schema is at `schema.xsd`."
+    transfer = "Lets the history of old items count for new ones, from now on; the old items are removed."
+    delete = "Removes an item, in one language or (without `lang`) in all."
+    return Described(
+        {
+            "/api/{customer}/item": {"post": with_key("post_item", "content", post, [customer], sent, xml)},
+            "/api/{customer}/transferitems": {
+                "post": with_key("transfer_items", "content", transfer, [customer], sent, xml)
+            },
+            "/api/{customer}/item/schema.xsd": {
+                "get": with_key(
+                    "get_item_schema",
+                    "content",
+                    "The XML Schema of this website's documents.",
+                    [customer],
+                    found | problems(400, 401, 414, 429),
+                )
+            },
+            "/api/{customer}/item/{type}/{item}": {
+                "get": with_key(
+                    "get_item",
+                    "content",
+                    "An item as it is published now.",
+                    item,
+                    found | problems(400, 401, 404, 414, 429, 501),
+                ),
+                "delete": with_key(
+                    "delete_item", "content", delete, item, queued | problems(400, 401, 404, 414, 429, 503)
+                ),
+            },
+        }
+    )
 
 
 class _Content:

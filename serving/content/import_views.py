@@ -17,6 +17,19 @@ from werkzeug.http import dump_options_header
 
 from personalization_pipelines.website import Website
 from serving.http.raw_request import parse_parameters
+from serving.openapi.schemas import (
+    TEXT,
+    Described,
+    Value,
+    closed_object,
+    in_path,
+    in_query,
+    json_body,
+    list_of,
+    number,
+    problems,
+    with_key,
+)
 from serving.recommending.request import parse_number, parse_one
 from serving.services import Services
 
@@ -33,6 +46,59 @@ def blueprint(services: Services) -> Blueprint:
     block.add_url_rule("/api/<customer>/imports", "get_imports", api.listing)
     block.add_url_rule("/api/<customer>/imports/<transaction>/rejects.csv", "get_rejects", api.rejects)
     return block
+
+
+def describe() -> Described:
+    """Return what `/openapi.json` says of the import history."""
+    imports = closed_object({"imports": {**list_of(_import()), "maxItems": MAX_IMPORTS}})
+    listed = {"description": "The newest first.", "content": json_body(imports)}
+    rejects = {"description": "File, row, column, value, reason.", "content": {"text/csv": {"schema": TEXT}}}
+    asked = [
+        in_path("customer"),
+        in_query("kind", {"enum": [*KINDS]}),
+        in_query("limit", number(1, MAX_IMPORTS, default=DEFAULT_IMPORTS)),
+    ]
+    transaction = in_path("transaction", {"type": "string", "pattern": "^[^/\\u0000-\\u001f\\u007f\\\\]+$"})
+    listing = with_key(
+        "get_imports",
+        "content",
+        "What the last imports did, refused ones too.",
+        asked,
+        {"200": listed, **problems(400, 401, 414, 429)},
+    )
+    download = with_key(
+        "get_rejects",
+        "content",
+        "The rows that an import rejected, as its file lists them.",
+        [in_path("customer"), transaction],
+        {"200": rejects, **problems(400, 401, 404, 414, 429)},
+    )
+    return Described(
+        {
+            "/api/{customer}/imports": {"get": listing},
+            "/api/{customer}/imports/{transaction}/rejects.csv": {"get": download},
+        }
+    )
+
+
+def _import() -> Value:
+    texts, count = list_of(TEXT), {"type": "integer", "minimum": 0}
+    gate = dict.fromkeys(("rule", "limit", "found", "key"), TEXT) | {"ok": {"type": "boolean"}, "rows": texts}
+    known = {
+        "time": {**TEXT, "format": "date-time"},
+        "kind": {"enum": [*KINDS]},
+        "files": {**texts, "description": "Where it came from; of files in folders their names."},
+        "item_types": list_of(count),
+        "languages": texts,
+        "notes": texts,
+        "gates": list_of(closed_object(gate)),
+        "reasons": {"type": "object", "additionalProperties": count, "description": "Why rows were rejected."},
+        "rejects_file": {**TEXT, "description": "Where the list of rejected rows is to be had; empty without any."},
+        "seconds": {"type": "number", "minimum": 0},
+        "error": {**TEXT, "description": "Why it was refused; empty where it was not."},
+    }
+    known |= dict.fromkeys(("transaction", "notification", "mapping", "mode"), TEXT)
+    return closed_object(known | dict.fromkeys(("rows", "added", "changed", "removed", "rejected", "anonymous"), count))
 
 
 class _Imports:

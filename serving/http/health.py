@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import orjson
 from flask import Blueprint, Response
 
+from serving.openapi.schemas import TEXT, Described, closed_object, page
 from serving.services import Services
 
 
@@ -34,6 +35,20 @@ def blueprint(services: Services) -> Blueprint:
         return Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
 
     return block
+
+
+def describe() -> Described:
+    """Return what `/openapi.json` says of these three."""
+    state = closed_object(
+        {"status": {"enum": ["ready", "not ready"]}, "event_log": TEXT, "websites": {"type": "object"}},
+        event_log_failure=closed_object({"reason": TEXT, "since": {"type": ["string", "null"], "format": "date-time"}}),
+    )
+    not_ready = {"503": {"description": "Not yet.", "content": {"application/json": {"schema": state}}}}
+    return Described(
+        page("/healthz", "application/json", closed_object({"status": {"const": "ok"}}))
+        | page("/readyz", "application/json", state, not_ready)
+        | page("/metrics", "text/plain", TEXT)
+    )
 
 
 def readiness(services: Services) -> dict[str, object]:

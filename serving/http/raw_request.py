@@ -7,7 +7,7 @@ comes from WSGI already percent-decoded (PEP 3333), so an encoded slash is a sla
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from werkzeug.exceptions import (
@@ -25,6 +25,16 @@ FORM = "application/x-www-form-urlencoded"
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _PLAIN = re.compile(r"[A-Za-z0-9_.,~:/=&-]*")  # says what it means: nothing encoded, nothing forbidden
 _DIGITS = re.compile(r"[0-9]{1,18}")
+
+Headers = list[tuple[str, str]]
+
+
+class Reply(NamedTuple):
+    """What is answered without Flask: a status, headers (but no Content-Length), a body."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
 
 
 def check_url_length(environ: dict[str, Any]) -> None:

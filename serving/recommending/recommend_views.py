@@ -1,6 +1,6 @@
 """Recommendations: `GET /api/v2/{customer}/{user}/{scenario}[.json|.jsonp]` (section 2 of the HTTP contract).
 
-Like tracking, the block answers in front of Flask. The order in which a request may fail: size (414), encoding
+Called in front of Flask (serving/http/in_front.py). The order in which a request may fail: size (414), encoding
 (400), path (404), method (405), key (401, 429), customer (404), nothing published (503), scenario (404),
 parameters (400, 501), nothing to start from (409).
 
@@ -14,13 +14,10 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from queue import SimpleQueue
-from typing import Any, NamedTuple, cast
+from typing import Any
 
-from flask import Blueprint, Flask
-from flask.sansio.blueprints import BlueprintSetupState
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound, ServiceUnavailable
 from werkzeug.http import parse_date
 
@@ -33,7 +30,7 @@ from personalization_pipelines.publications.read.published import Publication
 from personalization_pipelines.scenarios.plan import PlanScenario
 from personalization_pipelines.website import Website
 from serving.http.problems import CONTENT_TYPE, log_unexpected, problem_body
-from serving.http.raw_request import check_url_length, decode_path, parse_parameters
+from serving.http.raw_request import Headers, Reply, check_url_length, decode_path, parse_parameters
 from serving.recommending.plain_json import plain_json
 from serving.recommending.question import Answer, LiveHistory, Question
 from serving.recommending.request import Address, Wanted, known_user, parse_address, parse_callback, parse_wanted
@@ -52,7 +49,6 @@ from serving.recommending.strategy import compose
 from serving.services import Services
 from serving.websites import ServedWebsite
 
-PREFIX = "/api/v2/"
 UNAVAILABLE = ("X-Live-History", "unavailable")
 SETTLING = 2.5
 """Seconds after a switch in which no Last-Modified is given: the header knows whole seconds only, and a worker
@@ -62,13 +58,7 @@ AT_ONCE = 4
 """How many requests a worker composes at a time; the others wait. Tracking needs many threads, which wait for the
 disk; composing does not wait, and 32 threads that take turns at the interpreter answer a third less than 4."""
 
-_STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
-
 _log = logging.getLogger(__name__)
-
-Application = Callable[[dict[str, Any], Callable[..., object]], Iterable[bytes]]
-Headers = list[tuple[str, str]]
-
 
 _KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
 _ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")
@@ -85,14 +75,6 @@ _NOTHING_TO_START_FROM = (
     "scenario {!r} starts from context items or from the visitor's history, and this request has neither: "
     "give contextitems, or ask for a visitor who did something."
 )
-
-
-class Reply(NamedTuple):
-    """One HTTP answer."""
-
-    status: int
-    headers: Headers
-    body: bytes = b""
 
 
 class Asked:
@@ -171,7 +153,7 @@ class Recommender:
         for _ in range(AT_ONCE):
             self._turns.put(None)
 
-    def reply(self, environ: dict[str, Any]) -> Reply:
+    def answer(self, environ: dict[str, Any]) -> Reply:
         """Return the answer to one request whose path begins with `/api/v2/`; never raises."""
         started = time.perf_counter()
         turn, is_open = self._turns.get(), False
@@ -284,29 +266,6 @@ class Recommender:
         if now >= self._silent_until:
             self._silent_until = now + 60
             _log.warning("answers go out without live history: %s", error)
-
-
-def blueprint(services: Services) -> Blueprint:
-    """Return a block that, registered on an application, answers `/api/v2/` in front of it."""
-    block = Blueprint("recommending", __name__)
-    recommender = Recommender(services)
-    block.record_once(lambda state: _mount(state, recommender))
-    return block
-
-
-def _mount(state: BlueprintSetupState, recommender: Recommender) -> None:
-    app = cast(Flask, state.app)
-    behind = cast(Application, app.wsgi_app)
-
-    def front(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
-        if not environ["PATH_INFO"].startswith(PREFIX):
-            return behind(environ, start_response)
-        reply = recommender.reply(environ)
-        length = [] if reply.status == 204 else [("Content-Length", str(len(reply.body)))]
-        start_response(_STATUS[reply.status], [*reply.headers, *length])
-        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else reply.body]
-
-    app.wsgi_app = front  # type: ignore[method-assign]
 
 
 def _host(environ: dict[str, Any]) -> str:

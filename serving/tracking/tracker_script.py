@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
 
+from serving.openapi.schemas import TEXT, Described, Value, page
+
 if TYPE_CHECKING:
     from serving.services import Services
 
@@ -50,3 +52,12 @@ def blueprint(_services: Services) -> Blueprint:
     for name in ("tracker.js", *FORMER_NAMES):
         block.add_url_rule(f"/{name}", name.replace(".", "_"), tracker_script)
     return block
+
+
+def describe() -> Described:
+    """Return what `/openapi.json` says of the script."""
+    unchanged = {"304": {"description": "The sender's copy still holds."}}
+    paths: Value = {}
+    for name in ("tracker.js", *FORMER_NAMES):
+        paths |= page(f"/{name}", "text/javascript", TEXT, unchanged)
+    return Described(paths)

@@ -1,11 +1,8 @@
 """Tracking: one call in, the event on the disk, then the answer (section 1 of the HTTP contract).
 
-The block answers in front of Flask: `/api/{customer}/{event}/…` for the words of tracking, and all of `/ebl/`
-that legacy.py does not rewrite, are taken before Flask sees them, everything else goes on to it. CPU measured
-for each event at 32 connections on a busy machine: 75 us in front of Flask, 194 us as a Flask view, 74 us for a
-Flask view that does nothing. The order in which a call may fail: size (414, 413), encoding (400), customer
-(404), method (405), the event itself (400, 401, 404, 501), the disk (503). A batch is one call: one append of
-all its records, or of none.
+Called in front of Flask (serving/http/in_front.py). The order in which a call may fail: size (414, 413), encoding
+(400), customer (404), method (405), the event itself (400, 401, 404, 501), the disk (503). A batch is one call: one
+append of all its records, or of none.
 
 No raw user id leaves this module: it is pseudonymised in `judge`, and nothing here logs a request. Of nobody's events
 the address becomes an origin (events/judging/origins.py), of others nothing. The user
@@ -18,17 +15,14 @@ from __future__ import annotations
 import logging
 import time
 from base64 import b64decode
-from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
-from flask import Blueprint, Flask
-from flask.sansio.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
 from personalization_pipelines.events.event import encode
 from personalization_pipelines.events.judging.batch import MAX_BYTES, judge_batch
-from personalization_pipelines.events.judging.judge import EVENT_WORDS, Call, Refuse, judge
+from personalization_pipelines.events.judging.judge import Call, Refuse, judge
 from personalization_pipelines.events.judging.origins import Origins, mark_origins
 from personalization_pipelines.events.judging.robots import is_robot, mark_robots
 from personalization_pipelines.events.judging.rules import BATCH
@@ -37,11 +31,10 @@ from personalization_pipelines.foundation.errors import LogUnavailable, LogUncer
 from personalization_pipelines.website import Website
 from serving.http.client_address import client_address
 from serving.http.problems import CONTENT_TYPE, RETRY_AFTER, log_unexpected, problem_body
-from serving.http.raw_request import check_url_length, decode_path, parse_parameters, read_body
+from serving.http.raw_request import Reply, check_url_length, decode_path, parse_parameters, read_body
 from serving.http.request_metrics import Metrics
 
 if TYPE_CHECKING:
-    from serving.services import Services
     from serving.websites import ServedWebsite
 
 MAX_BODY_BYTES = 64 * 1024
@@ -50,7 +43,7 @@ PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw=="
 
 _COMMON = [("Cache-Control", "no-store"), ("Access-Control-Allow-Origin", "*")]
 _NO_CONTENT = _COMMON
-_PIXEL = [("Content-Type", "image/gif"), ("Content-Length", str(len(PIXEL))), *_COMMON]
+_PIXEL = [("Content-Type", "image/gif"), *_COMMON]
 _METHODS = "GET, OPTIONS, POST"
 _BATCH_METHODS = "OPTIONS, POST"
 _PREFLIGHT = [
@@ -63,9 +56,6 @@ _JSON_TYPES = frozenset({"", "application/json", "application/x-ndjson", "applic
 """Types of a batch: it is read as JSON whatever it calls itself. `text/plain` is what `sendBeacon` sends a text as."""
 _log = logging.getLogger(__name__)
 
-StartResponse = Callable[[str, list[tuple[str, str]]], object]
-Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
-
 
 class Customers(Protocol):
     """Where websites are found."""
@@ -74,26 +64,25 @@ class Customers(Protocol):
         """Return the website of a customer id, or None."""
 
 
-class Answer(NamedTuple):
-    """One HTTP answer."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes = b""
-
-
 class Tracker:
     """Answers tracking calls. `key` is the installation key; it may be used from many threads."""
 
-    def __init__(self, websites: Customers, log: EventLog, key: bytes, metrics: Metrics, origins: Origins) -> None:
+    def __init__(
+        self,
+        websites: Customers,
+        log: EventLog,
+        key: bytes,
+        metrics: Metrics | None = None,
+        origins: Origins | None = None,
+    ) -> None:
         self._websites = websites
         self._log = log
         self._key = key
-        self._metrics = metrics
-        self._origins = origins
+        self._metrics = metrics or Metrics()
+        self._origins = origins or Origins()
         self._said = ""
 
-    def answer(self, environ: dict[str, Any]) -> Answer:
+    def answer(self, environ: dict[str, Any]) -> Reply:
         """Return the answer to one call, whose path begins with `/api/` or `/ebl/`; never raises."""
         started = time.perf_counter()
         try:
@@ -109,14 +98,14 @@ class Tracker:
         self._metrics.answered("tracking", answer.status, time.perf_counter() - started)
         return answer
 
-    def _answer(self, environ: dict[str, Any]) -> Answer:
+    def _answer(self, environ: dict[str, Any]) -> Reply:
         check_url_length(environ)
         parts = decode_path(environ).split("/")
         customer, event = parts[2], parts[3] if len(parts) > 3 else ""
         method, is_batch = environ["REQUEST_METHOD"], event == BATCH
         parameters = {} if is_batch else parse_parameters(environ, MAX_BODY_BYTES)
         if method == "OPTIONS":
-            return Answer(204, _PREFLIGHT)
+            return Reply(204, _PREFLIGHT)
         served = self._websites.by_customer(customer)
         if served is None:
             return _problem(404, "Unknown customer", f"customer {customer[:40]!r}: no website has this customer id.")
@@ -142,10 +131,10 @@ class Tracker:
         self._log.append([encode(event) for event in stored])
         self._metrics.count("events_acknowledged", served.website.name, stored[0].event, amount=len(stored))
         if method == "GET" and _wants_image(environ.get("HTTP_ACCEPT", "")):
-            return Answer(200, _PIXEL, PIXEL)
-        return Answer(204, _NO_CONTENT)
+            return Reply(200, _PIXEL, PIXEL)
+        return Reply(204, _NO_CONTENT)
 
-    def _batch(self, environ: dict[str, Any], website: Website, rest: list[str]) -> Answer:
+    def _batch(self, environ: dict[str, Any], website: Website, rest: list[str]) -> Reply:
         if any(rest):
             return _problem(404, "", f"path after events {'/'.join(rest)[:40]!r}: expected nothing.")
         body = read_body(environ, MAX_BYTES)
@@ -161,9 +150,9 @@ class Tracker:
         self._log.append(batch.records)
         for event, amount in batch.counts.items():
             self._metrics.count("events_acknowledged", website.name, event, amount=amount)
-        return Answer(204, _NO_CONTENT)
+        return Reply(204, _NO_CONTENT)
 
-    def _refuse(self, refused: Refuse, website: Website) -> Answer:
+    def _refuse(self, refused: Refuse, website: Website) -> Reply:
         self._metrics.count("events_refused", website.name, str(refused.status))
         return _problem(refused.status, refused.title, refused.detail)
 
@@ -173,47 +162,6 @@ class Tracker:
         if failure != self._said and not error.since:
             _log.error("events are refused: %s", failure)
         self._said = failure
-
-
-def blueprint(services: Services) -> Blueprint:
-    """Return the tracking block of the application."""
-    home = services.home
-    return tracking_blueprint(services.websites, services.log, home.key, services.metrics, Origins(home.day_keys))
-
-
-def tracking_blueprint(
-    websites: Customers, log: EventLog, key: bytes, metrics: Metrics | None = None, origins: Origins | None = None
-) -> Blueprint:
-    """Return a block that, registered on an application, answers the tracking paths in front of it."""
-    block = Blueprint("tracking", __name__)
-    tracker = Tracker(websites, log, key, metrics or Metrics(), origins or Origins())
-    block.record_once(lambda state: _mount(state, tracker))
-    return block
-
-
-def is_tracking(path: str) -> bool:
-    """Whether a WSGI path is for the tracker: all of `/ebl/`, and `/api/{customer}/{event}` for its words."""
-    if not path.startswith("/api/"):
-        return path.startswith("/ebl/")
-    parts = path.split("/", 4)
-    return len(parts) > 3 and parts[3] in EVENT_WORDS and parts[2] != "v2"
-
-
-def _mount(state: BlueprintSetupState, tracker: Tracker) -> None:
-    app = cast(Flask, state.app)
-    behind = cast(Application, app.wsgi_app)
-
-    def front(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        if not is_tracking(environ["PATH_INFO"]):
-            return behind(environ, start_response)
-        answer = tracker.answer(environ)
-        start_response(_STATUS[answer.status], answer.headers)
-        return [answer.body]
-
-    app.wsgi_app = front  # type: ignore[method-assign]
-
-
-_STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
 def _not_acknowledged(error: LogUnavailable) -> str:
@@ -238,8 +186,6 @@ def _retry(status: int | None) -> list[tuple[str, str]]:
     return list(RETRY_AFTER.items()) if status == 503 else []
 
 
-def _problem(status: int, title: str, detail: str, *headers: tuple[str, str]) -> Answer:
+def _problem(status: int, title: str, detail: str, *headers: tuple[str, str]) -> Reply:
     body = problem_body(status, title or HTTPStatus(status).phrase, detail)
-    return Answer(
-        status, [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body))), *headers, *_COMMON], body
-    )
+    return Reply(status, [("Content-Type", CONTENT_TYPE), *headers, *_COMMON], body)

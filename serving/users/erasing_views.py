@@ -15,6 +15,16 @@ from werkzeug.exceptions import BadRequest, ServiceUnavailable
 from personalization_pipelines.erasure.tombstones import bury
 from personalization_pipelines.events.judging.visitors import visitor_of
 from personalization_pipelines.website import Website
+from serving.openapi.schemas import (
+    TEXT,
+    Described,
+    closed_object,
+    in_path,
+    json_body,
+    problems,
+    several,
+    with_key,
+)
 from serving.services import Services
 
 MAX_USERS = 100
@@ -39,6 +49,19 @@ def blueprint(services: Services) -> Blueprint:
         return Response(body, 202, content_type="application/json", headers={"Cache-Control": "no-store"})
 
     return block
+
+
+def describe() -> Described:
+    """Return what `/openapi.json` says of forgetting users."""
+    says = "Forgets users everywhere; the ids of the erasures are those of their receipts."
+    named = {"type": "string", "minLength": 1, "description": f"Up to {MAX_USERS} user ids with commas between."}
+    buried = {
+        "description": "On disk: the live store forgets within a second, everything else with the next refresh.",
+        "content": json_body(closed_object({"erasures": several(TEXT, MAX_USERS)})),
+    }
+    answers = {"202": buried, **problems(400, 401, 404, 414, 429, 503)}
+    operation = with_key("delete_user", "users", says, [in_path("customer"), in_path("users", named)], answers)
+    return Described({"/api/{customer}/user/{users}": {"delete": operation}})
 
 
 def _visitors(users: str, website: Website, key: bytes) -> list[str]:

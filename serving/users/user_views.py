@@ -20,6 +20,17 @@ from personalization_pipelines.foundation.errors import ImportRefused
 from personalization_pipelines.foundation.identifiers import parse_name
 from personalization_pipelines.website import Website
 from serving.http.raw_request import parse_parameters, read_body
+from serving.openapi.schemas import (
+    QUEUED_CHANGE,
+    TEXT,
+    Described,
+    in_path,
+    in_query,
+    path_part,
+    problems,
+    ref,
+    with_key,
+)
 from serving.recommending.request import parse_flag
 from serving.services import Services
 
@@ -40,6 +51,28 @@ def blueprint(services: Services) -> Blueprint:
     block.add_url_rule("/api/<customer>/<source>/user", "post_users", api.post, methods=["POST"])
     block.add_url_rule("/api/<customer>/<source>/user/<path:users>", "get_users", api.get)
     return block
+
+
+def describe() -> Described:
+    """Return what `/openapi.json` says of users."""
+    place = [in_path("customer"), in_path("source", path_part("scenario"))]
+    named = {"type": "string", "minLength": 1, "description": f"Up to {MAX_USERS} user ids with commas between."}
+    says = "Queued: it is on disk, a GET sees it, and the next refresh applies it."
+    queued, xml = {**QUEUED_CHANGE, "description": says}, {"application/xml": {"schema": TEXT}}
+    sent = {
+        "200": queued | {"description": f"As 202, to a body of type {FORMER_XML}."},
+        "202": queued,
+        **problems(400, 401, 404, 411, 413, 414, 415, 429, 503),
+    }
+    body = xml | {FORMER_XML: xml["application/xml"]}
+    post = with_key("post_users", "users", "Replaces what a source says of users.", place, sent, body)
+    found = {"description": "The users of whom something is known.", "content": xml}
+    asked = [*place, in_path("users", named), in_query("allSources", ref("Boolean"))]
+    answers = {"200": found, **problems(400, 401, 404, 414, 429)}
+    get = with_key("get_users", "users", "What a source, or every source, says of users.", asked, answers)
+    return Described(
+        {"/api/{customer}/{source}/user": {"post": post}, "/api/{customer}/{source}/user/{users}": {"get": get}}
+    )
 
 
 class _Users:

@@ -19,9 +19,9 @@ from tests.postgres import PostgresServer, find_binaries
 
 
 @contextlib.contextmanager
-def server(what: str, place: str | Path, port: int) -> Iterator[int]:
-    """One server of `tracking_server`, on the first core; gives the id of its process group."""
-    command = [sys.executable, "-m", "tests.benchmarks.tracking_server", what, str(place), str(port)]
+def server(what: str, place: str | Path, port: int, module: str = "tests.benchmarks.tracking_server") -> Iterator[int]:
+    """One server of a module, on the first core; gives the id of its process group."""
+    command = [sys.executable, "-m", module, what, str(place), str(port)]
     process = subprocess.Popen(
         [*pinned(SERVER_CORE), *command], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -23,7 +23,8 @@ from personalization_pipelines.events.log.event_log import EventLog, SegmentLog,
 from personalization_pipelines.website import Website
 from serving.http import problems
 from serving.http.front import Front
-from serving.tracking.tracking_views import tracking_blueprint
+from serving.http.in_front import stand_in_front
+from serving.tracking.tracking_views import Tracker
 from tests.benchmarks.inserts import PostgresInserts, SqliteInserts
 from tests.conftest import make_website
 
@@ -57,7 +58,7 @@ def tracking_app(directory: Path) -> Flask:
 def _app(log: EventLog) -> Flask:
     app = Flask("tracking")
     problems.register(app)
-    app.register_blueprint(tracking_blueprint(OneWebsite(make_website()), log, KEY))
+    stand_in_front(app, Tracker(OneWebsite(make_website()), log, KEY).answer)
     return app
 
 

@@ -184,7 +184,10 @@ def test_the_command_imports_documents(home: Home, tmp_path: Path, monkeypatch: 
     (tmp_path / "items.dat").write_bytes(exported(ITEMS))
     arguments = ["import", "items", str(tmp_path / "items.dat"), "--website", "my-shop"]
     refused = CliRunner().invoke(main, arguments)
-    assert refused.exit_code == 1 and "expected a name that ends in .parquet" in refused.output
+    assert (
+        refused.exit_code == 1
+        and "expected a name that ends in .csv, .tsv, .jsonl, .ndjson, .parquet, .pq" in refused.output
+    )
     done = CliRunner().invoke(main, [*arguments, "--format", "export"])
     assert done.exit_code == 0, done.output
     assert "3 rows read, 3 added" in done.output

@@ -74,8 +74,9 @@ def test_what_is_no_user_is_rejected_and_not_shown(home: Home, shop: Website, tm
 
 
 def test_a_user_of_many_digits_is_this_user(home: Home, shop: Website, tmp_path: Path) -> None:
-    for name, value in (("a", str(2**64)), ("b", f'"{2**64}"')):
-        (tmp_path / f"{name}.jsonl").write_text(f'{{"time":"2024-05-01","event":"buy","user":{value},"item_id":1}}\n')
+    for name, value, item in (("a", str(2**64), 1), ("b", f'"{2**64}"', 2)):
+        row = f'{{"time":"2024-05-01","event":"buy","user":{value},"item_id":{item}}}\n'
+        (tmp_path / f"{name}.jsonl").write_text(row)
         import_events(home, shop, [tmp_path / f"{name}.jsonl"], now=NOW)
     first, second = stored_events(home, shop)
     assert first["visitor"] == second["visitor"] != ""

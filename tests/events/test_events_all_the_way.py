@@ -26,7 +26,8 @@ from personalization_pipelines.models.types.popularity import Popularity
 from personalization_pipelines.website import Website
 from personalization_pipelines.website.one_build import Build
 from serving.http import problems
-from serving.tracking.tracking_views import tracking_blueprint
+from serving.http.in_front import stand_in_front
+from serving.tracking.tracking_views import Tracker
 from tests.benchmarks.tracking_server import OneWebsite
 from tests.conftest import make_website
 
@@ -43,7 +44,7 @@ class Site:
         self.log = SegmentLog(home.log)
         app = Flask("test")
         problems.register(app)
-        app.register_blueprint(tracking_blueprint(OneWebsite(self.website), self.log, home.key))
+        stand_in_front(app, Tracker(OneWebsite(self.website), self.log, home.key).answer)
         self.client: FlaskClient = app.test_client()
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from personalization_pipelines.content.change_queue import pending
-from serving.http.legacy import modern_path
+from serving.http.in_front import modern_path
 from tests.serving.shopfront import Installation
 from tests.serving.test_content import FULL, KEY, shop
 

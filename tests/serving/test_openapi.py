@@ -29,6 +29,7 @@ from schemathesis.specs.openapi.checks import (
 
 from personalization_pipelines.events.judging.rules import BATCH, EVENT_WORDS, RULES
 from personalization_pipelines.foundation.home import Home
+from serving.app import described
 from serving.openapi.document import document
 from serving.recommending.request import NOT_BUILT, parse_callback, parse_wanted
 from tests.faults.server import Server
@@ -37,7 +38,7 @@ from tests.serving.test_content import KEY
 
 EXAMPLES = int(os.environ.get("PERSONALIZATION_FUZZ", "8"))
 EVERYTHING = "PERSONALIZATION_FUZZ" in os.environ
-DOCUMENT = document()
+DOCUMENT = document(described())
 TRUE_OF_ALL = [
     content_type_conformance,
     positive_data_acceptance,

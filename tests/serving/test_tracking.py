@@ -24,7 +24,8 @@ from personalization_pipelines.events.judging.signature import md5_signature
 from personalization_pipelines.events.log.event_log import Disk, EventLog, SegmentLog, read_records, segments
 from personalization_pipelines.foundation.identifiers import pseudonym
 from serving.http import problems
-from serving.tracking.tracking_views import MAX_BODY_BYTES, PIXEL, tracking_blueprint
+from serving.http.in_front import stand_in_front
+from serving.tracking.tracking_views import MAX_BODY_BYTES, PIXEL, Tracker
 from tests.benchmarks.tracking_server import KEY, OneWebsite
 from tests.conftest import make_website
 
@@ -35,7 +36,7 @@ def make_app(log: EventLog) -> Flask:
     """An application with the tracking block alone and one website, customer 00001."""
     app = Flask("test")
     problems.register(app)
-    app.register_blueprint(tracking_blueprint(OneWebsite(make_website()), log, KEY))
+    stand_in_front(app, Tracker(OneWebsite(make_website()), log, KEY).answer)
     return app
 
 

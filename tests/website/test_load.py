@@ -72,7 +72,11 @@ WRONG = [
     ("event_weights: {click: -1}", "14: event_weights.click:", "at least 0"),
     ("content: {schedule: 0 25 * * *}", "14: content.schedule:", "'25' is no hour"),
     ("content: {schedule: daily}", "14: content.schedule:", "not a cron line"),
-    ("content: {sources: [{files: a.xls, format: xls}]}", "14: content.sources[0].format:", "expected parquet, csv"),
+    (
+        "content: {sources: [{files: a.xls, format: xls}]}",
+        "14: content.sources[0].format:",
+        "expected csv, jsonl, parquet",
+    ),
     ("retention: {live: 35 days}", "14: retention.live:", "not a time span"),
     ("quality: {events: {max_rejected: 5}}", "14: quality.events.max_rejected:", "like 20%"),
     ("quality: {events: {max_rejected: 101%}}", "14: quality.events.max_rejected:", "between 0% and 100%"),

@@ -25,11 +25,12 @@ from personalization_pipelines.content.files.canonical_values import (
     prices,
     unit_prices,
 )
+from personalization_pipelines.content.files.formats.row_format import PROBLEM, SourceFile
 from personalization_pipelines.content.files.item_documents import ItemDocument
 from personalization_pipelines.content.files.looks import Looks, add_examples
 from personalization_pipelines.content.files.mapping import PriceFrom
 from personalization_pipelines.content.files.opening import Job
-from personalization_pipelines.content.files.read_files import PROBLEM, SourceFile, digest, open_file
+from personalization_pipelines.content.files.read_files import digest, open_file
 from personalization_pipelines.content.files.times import MICROSECONDS, read_times
 from personalization_pipelines.content.files.verdicts import Reject, RejectsFile
 from personalization_pipelines.content.report import rows

@@ -28,8 +28,8 @@ from personalization_pipelines.content.files.canonical_values import (
     whole_number_text,
 )
 from personalization_pipelines.content.files.epoch_numbers import explain
+from personalization_pipelines.content.files.formats.row_format import PROBLEM
 from personalization_pipelines.content.files.mapping import CANONICAL, TOTAL, Mapping
-from personalization_pipelines.content.files.read_files import PROBLEM
 from personalization_pipelines.content.files.times import MICROSECONDS, misread_times, read_times
 from personalization_pipelines.content.files.verdicts import Verdicts
 from personalization_pipelines.foundation.currency import fraction_digits

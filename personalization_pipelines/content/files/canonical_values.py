@@ -19,7 +19,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from personalization_pipelines.content.files.read_files import JSON_CELL
+from personalization_pipelines.content.files.formats.row_format import JSON_CELL
 from personalization_pipelines.events.judging.rules import (
     MAX_CATEGORIES,
     MAX_CATEGORY_CHARACTERS,

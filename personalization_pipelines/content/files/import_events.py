@@ -23,10 +23,11 @@ import pyarrow.compute as pc
 
 from personalization_pipelines.content.files.canonical_rows import CATEGORY_REASON, Canonical, id_columns, read_columns
 from personalization_pipelines.content.files.canonical_values import category_paths, labels, segment_ids, whole_numbers
+from personalization_pipelines.content.files.formats.row_format import SourceFile
 from personalization_pipelines.content.files.looks import Looks, add_examples
 from personalization_pipelines.content.files.object_stores import Given
 from personalization_pipelines.content.files.opening import Job, opened
-from personalization_pipelines.content.files.read_files import FileFormat, SourceFile
+from personalization_pipelines.content.files.read_files import FileFormat
 from personalization_pipelines.content.files.times import FUTURE_TOLERANCE, MICROSECONDS
 from personalization_pipelines.content.files.verdicts import RejectsFile
 from personalization_pipelines.content.import_history import import_history, imports_directory, record_import, row_of

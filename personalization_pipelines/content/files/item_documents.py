@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import pyarrow as pa
 
 from personalization_pipelines.content.catalogue.item_tables import item_tables
 from personalization_pipelines.content.exports.read_export import read_export_rows
+from personalization_pipelines.content.files.formats import DOCUMENTS, DocumentFormat
 from personalization_pipelines.content.files.read_files import FileFormat, suffix
 from personalization_pipelines.content.files.verdicts import Reject
 from personalization_pipelines.content.xml.xml_grammar import XmlItem
@@ -22,14 +22,12 @@ from personalization_pipelines.content.xml.xml_items import read_xml_items
 from personalization_pipelines.foundation.errors import ImportRefused
 from personalization_pipelines.website import Website
 
-DocumentFormat = Literal["xml", "export"]
-
 _SUFFIXES: dict[str, DocumentFormat] = {".xml": "xml", ".export": "export", ".json": "export"}
 
 
 def document_format(path: Path, told: FileFormat | None) -> DocumentFormat | None:
     """Return the format of a document of items, by what the caller says or the file's name; None for other files."""
-    return told if told in ("xml", "export") else None if told else _SUFFIXES.get(suffix(path))
+    return next((one for one in DOCUMENTS if one == told), None) if told else _SUFFIXES.get(suffix(path))
 
 
 @dataclass(frozen=True)

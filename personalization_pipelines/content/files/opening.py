@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from personalization_pipelines.content.files.formats.row_format import SourceFile
 from personalization_pipelines.content.files.item_documents import ItemDocument, document_format
 from personalization_pipelines.content.files.mapping import TOTAL, NamedMapping, fitting_mappings, load_mapping
 from personalization_pipelines.content.files.object_stores import Given, StoredObject, downloaded, list_objects
-from personalization_pipelines.content.files.read_files import FileFormat, SourceFile, digest, find_files, open_file
+from personalization_pipelines.content.files.read_files import FileFormat, digest, find_files, open_file
 from personalization_pipelines.content.import_history import imports_directory, record_import, refused_row
 from personalization_pipelines.content.report import Kind
 from personalization_pipelines.foundation.errors import ImportRefused, PermanentError

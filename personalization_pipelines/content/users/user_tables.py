@@ -22,9 +22,10 @@ import pyarrow.compute as pc
 from personalization_pipelines.content.catalogue.versions import VersionedTable
 from personalization_pipelines.content.files.attributes import attribute_columns, attribute_sources, read_attributes
 from personalization_pipelines.content.files.canonical_rows import Canonical, id_columns, read_columns
+from personalization_pipelines.content.files.formats.row_format import SourceFile
 from personalization_pipelines.content.files.object_stores import Given
 from personalization_pipelines.content.files.opening import Job, opened
-from personalization_pipelines.content.files.read_files import FileFormat, SourceFile
+from personalization_pipelines.content.files.read_files import FileFormat
 from personalization_pipelines.content.files.verdicts import RejectsFile
 from personalization_pipelines.content.import_history import imports_directory, is_recorded, record_import, row_of
 from personalization_pipelines.content.report import ImportReport

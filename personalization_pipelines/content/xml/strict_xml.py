@@ -2,7 +2,8 @@
 
 Python's expat: a document costs the memory of one record, whatever its size, and nothing unknown or deep gets far. A
 DTD is refused at its first character, which takes external and multiplying entities with it; nothing here opens a
-file or a socket. What goes where says a `Grammar`; what it means, a subclass of `StrictReader`.
+file or a socket. What goes where says a `Grammar`; what it means, a subclass of `StrictReader`. Why not lxml:
+docs/decisions/strict-xml.md.
 """
 
 from __future__ import annotations

@@ -8,6 +8,9 @@ from personalization_pipelines.foundation.registration import registered
 from personalization_pipelines.publications.read.published import PublishedModel
 from serving.recommending.candidates.asking import Asking, Candidates
 
+PACKAGE = "serving.recommending.candidates"
+GROUP = "personalization.candidates"
+
 
 def candidates(model: PublishedModel, asking: Asking) -> Candidates | None:
     """Return what a model says to a question, None where it can not be asked."""
@@ -16,4 +19,4 @@ def candidates(model: PublishedModel, asking: Asking) -> Candidates | None:
 
 @cache
 def _readers() -> dict[str, type[Candidates]]:
-    return {one.form.form: one for one in registered("serving.recommending.candidates", Candidates)}
+    return {one.form.form: one for one in registered(PACKAGE, Candidates, GROUP)}

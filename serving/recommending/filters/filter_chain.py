@@ -1,13 +1,16 @@
 """All filters of a question in the order of the specification (spec: scenarios, filters), which is `ORDER`.
 
 First of all stands what every answer keeps to: valid now, on no blacklist of the website, of an asked output type, in
-the asked language. A website's file that names a filter that is not built is refused when it is loaded.
+the asked language. Last come filters that `ORDER` does not name: those that other packages bring by the entry point
+group `personalization.filters`. A website's file that names a filter that is not built is refused when it is loaded.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 
+from personalization_pipelines.foundation.registration import registered
 from serving.recommending.filters.already_bought import AlreadyBought
 from serving.recommending.filters.already_consumed import AlreadyConsumed
 from serving.recommending.filters.context_category import ContextCategory
@@ -29,6 +32,15 @@ ORDER: tuple[type[Filter], ...] = (
     RepeatedShows,
 )
 
+PACKAGE = "serving.recommending.filters"
+GROUP = "personalization.filters"
+
+
+@cache
+def _kinds() -> tuple[type[Filter], ...]:
+    """Return all filters in their order."""
+    return (*ORDER, *(one for one in registered(PACKAGE, Filter, GROUP) if one not in ORDER))
+
 
 class FilterChain:
     """The filters of one question; `dropped` counts, by name, what they kept out."""
@@ -40,7 +52,7 @@ class FilterChain:
             asked.question.now, asked.question.output_types, asked.question.language
         )
         """One byte an item row: 1 where validity, blacklist, language and output type let it pass."""
-        self._filters = [one for one in (kind.at_work(asked) for kind in ORDER) if one is not None]
+        self._filters = [one for one in (kind.at_work(asked) for kind in _kinds()) if one is not None]
         self.rows: dict[int, str] = {}
         """The rows that this visitor may not be shown, with the name of the first filter that says so."""
         for one in reversed(self._filters):
