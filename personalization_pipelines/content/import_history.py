@@ -102,7 +102,8 @@ def refused_row(
     kind: str, files: Sequence[object], time: datetime, error: Exception, mapping: str, known: Mapping[str, Any]
 ) -> ImportRow:
     """Return the history's row of an import that was refused; `known` are the fields that were known by then."""
-    return ImportRow(time, kind, tuple(map(str, files)), mapping=mapping, error=str(error)[:2000], **known)
+    names, said = tuple(_utf8(str(name)) for name in files), _utf8(str(error))[:2000]
+    return ImportRow(time, kind, names, mapping=_utf8(mapping), error=said, **known)
 
 
 def shown_sources(row: ImportRow) -> str:
@@ -117,6 +118,11 @@ def imports_directory(home: Home, website: Website) -> Path:
 
 def _path(home: Home, website: Website) -> Path:
     return imports_directory(home, website) / "history.jsonl"
+
+
+def _utf8(text: str) -> str:
+    """Return a text whose bytes that are no UTF-8 (a file's name may have such) are shown as escapes."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _row(line: bytes) -> ImportRow | None:

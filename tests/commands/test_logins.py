@@ -38,7 +38,7 @@ def site(home: Home) -> Website:
 
 
 def visitor(home: Home, user: str) -> str:
-    return pseudonym(home.key, "00001", user)
+    return pseudonym(home.key, "1001", user)
 
 
 def write(home: Home, *told: tuple[str, str, str]) -> None:

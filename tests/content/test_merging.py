@@ -64,6 +64,8 @@ def with_digests_of_before(table: VersionedTable) -> None:
     listed = [msgspec.to_builtins(one) for one in table.versions()]
     path = table.directory / listed[-1]["file"]
     whole = pq.read_table(path)
+    if "digest" in whole.column_names:
+        return  # the import changed nothing and made no version: the newest has been through here
     pq.write_table(whole.append_column("digest", pa.nulls(len(whole), pa.uint64())), path)
     listed[-1]["digest"] = "duckdb 0.1"
     (table.directory / MANIFEST).write_bytes(msgspec.json.encode(listed))

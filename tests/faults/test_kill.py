@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from personalization_pipelines.events.log import segments
+from personalization_pipelines.events.log.segments import segments
 from tests.faults.server import Clients, Count, Server, count, ingest_all, make_home, wait_for
 
 ACKNOWLEDGED_BEFORE_A_KILL = 100
