@@ -24,6 +24,7 @@ WRONG = {
     "kind: events\ncolumns: {user: u}\nconstants: {user: x}\n": "both a column and a constant",
     "kind: events\ndrop: [{column: a, reason: r, matches: '('}]\n": "is no regular expression",
     "kind: events\ncsv: {encoding: klingon}\n": ":2: csv.encoding: 'klingon' is no encoding",
+    "kind: events\ncsv: {encoding: base64}\n": ":2: csv.encoding: 'base64' is no encoding",
     "kind: events\ncategory: [a, b]\ncategory_separator: '>'\n": "category_separator cuts the column `category`",
     "kind: events\ncategory_separator: ' '\n": ":2: category_separator: a space separates words, too",
     "[": "this is not YAML",

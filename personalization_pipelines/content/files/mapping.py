@@ -8,7 +8,6 @@ Canonical columns that the file already has under their own name need no line.
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files as package_files
@@ -138,8 +137,8 @@ class Csv(Strict):
     @classmethod
     def _encoding(cls, value: str) -> str:
         try:
-            codecs.lookup(value)
-        except LookupError:
+            "a".encode(value)
+        except (LookupError, UnicodeError):  # an unknown name, or one like base64 that makes bytes of bytes
             raise ValueError(f"{value!r} is no encoding; expected a name like utf-8 or latin-1") from None
         return value
 
