@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from personalization_pipelines.foundation.errors import CorruptData
 from personalization_pipelines.models.forms.form import ItemIndex
-from personalization_pipelines.models.parameters import ItemReference, Model
-
-if TYPE_CHECKING:
-    from personalization_pipelines.website import Website
+from personalization_pipelines.models.parameters import ItemReference, KnownWebsite, Model
 
 BLACKLIST = "blacklist"
 """The model type whose items are recommended nowhere."""
@@ -43,18 +39,18 @@ def moved_items(features: Path) -> dict[Item, Item]:
     return {(source_type, source): (target_type, target) for source_type, source, target_type, target in rows}
 
 
-def named_items(items: Iterable[ItemReference], website: Website, moved: Mapping[Item, Item]) -> list[Item]:
+def named_items(items: Iterable[ItemReference], website: KnownWebsite, moved: Mapping[Item, Item]) -> list[Item]:
     """Return the items that a list of the website's file names, in its order; of a transferred one its new one."""
     return [moved.get(item, item) for item in _written(items, website)]
 
 
-def banned_items(lists: Iterable[Model], website: Website, moved: Mapping[Item, Item]) -> frozenset[Item]:
+def banned_items(lists: Iterable[Model], website: KnownWebsite, moved: Mapping[Item, Item]) -> frozenset[Item]:
     """Return every item on the blacklists among some models, as it is written and (if transferred) its new one."""
     items = [item for model in lists if model.type == BLACKLIST for item in model.named_items]
     return frozenset([*_written(items, website), *named_items(items, website, moved)])
 
 
-def _written(items: Iterable[ItemReference], website: Website) -> list[Item]:
+def _written(items: Iterable[ItemReference], website: KnownWebsite) -> list[Item]:
     return [(item.type, website.item_id(str(item.id))) for item in items]
 
 

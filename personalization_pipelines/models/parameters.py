@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
@@ -21,7 +22,6 @@ from personalization_pipelines.foundation.timespans import parse_schedule
 
 if TYPE_CHECKING:
     from personalization_pipelines.models.learner import Learner
-    from personalization_pipelines.website import Website
 
 EventName = Literal["click", "consume", "basket", "wishlist", "rate", "buy"]
 ContextKind = Literal["none", "items", "history"]
@@ -34,6 +34,25 @@ CONTEXT_ITEMS = 3
 
 
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
+
+
+class KnownWebsite(Protocol):
+    """What a model type may know of its website, whose file is read with all model types: it can not be imported."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of its days."""
+
+    @property
+    def event_weights(self) -> Mapping[str, float]:
+        """What each event type weighs."""
+
+    def item_id(self, text: str) -> str:
+        """Return an item's id as it is stored. Raises InvalidIdentifier for one that the website can not have."""
 
 
 class ItemReference(Strict):
@@ -92,7 +111,7 @@ class Model(Strict):
         """The items that the website's file names in it."""
         return ()
 
-    def learner(self, website: Website) -> Learner:
+    def learner(self, website: KnownWebsite) -> Learner:
         """Return what learns this model. Every type but those that are not built says so."""
         raise NotBuiltYet(f"the model type `{self.type}` is not built yet")
 

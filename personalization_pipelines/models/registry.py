@@ -2,7 +2,8 @@
 
 A package brings a type by the entry point group `personalization.models`, naming a class derived from
 `models.parameters.Model` that meets the same contract as those here (see `models.learner`). The website's file is
-read with all types, so their modules may import `personalization_pipelines.website` for type checkers only.
+read with all types, so no module of a type may import `personalization_pipelines.website`; what it may know of its
+website is `parameters.KnownWebsite`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,10 @@ from typing import TYPE_CHECKING, get_args
 
 from personalization_pipelines.foundation.errors import ConfigurationError, NotBuiltYet
 from personalization_pipelines.foundation.registration import registered
-from personalization_pipelines.models.parameters import Later, Learning, Model
+from personalization_pipelines.models.parameters import KnownWebsite, Later, Learning, Model
 
 if TYPE_CHECKING:
     from personalization_pipelines.models.learner import Learner
-    from personalization_pipelines.website import Website
 
 TYPES = "personalization_pipelines.models.types"
 GROUP = "personalization.models"
@@ -49,7 +49,7 @@ def built_types() -> tuple[str, ...]:
 LATER_TYPES: tuple[str, ...] = get_args(Later.model_fields["type"].annotation)
 
 
-def learner(model: Model, website: Website) -> Learner:
+def learner(model: Model, website: KnownWebsite) -> Learner:
     """Return what learns this model; NotBuiltYet for a type or an option that does not exist yet."""
     for option in ("submodels", "segments", "time_slots"):
         if getattr(model, option):

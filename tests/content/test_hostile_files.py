@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from personalization_pipelines.content.catalogue.items import catalogue_file, import_items
+from personalization_pipelines.content.files.formats.row_format import Csv
 from personalization_pipelines.content.files.import_events import import_events
-from personalization_pipelines.content.files.mapping import Csv
 from personalization_pipelines.content.files.read_files import expand_files, find_files, open_file
 from personalization_pipelines.content.import_history import import_history
 from personalization_pipelines.foundation.errors import ImportRefused

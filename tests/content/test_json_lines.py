@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from personalization_pipelines.content.catalogue.items import catalogue_file, import_items
+from personalization_pipelines.content.files.formats.row_format import Csv
 from personalization_pipelines.content.files.import_events import import_events
-from personalization_pipelines.content.files.mapping import Csv
 from personalization_pipelines.content.files.read_files import open_file
 from personalization_pipelines.content.users.user_tables import import_users
 from personalization_pipelines.foundation.errors import ImportRefused

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from personalization_pipelines.content.files.formats.row_format import Csv
 from personalization_pipelines.content.report import Kind
 from personalization_pipelines.foundation.errors import ImportRefused
 from personalization_pipelines.foundation.fields import Strict
@@ -124,22 +125,6 @@ class PriceFrom(Strict):
     def _beside(cls, value: str) -> str:
         if Path(value).name != value or value in ("", ".", ".."):
             raise ValueError(f"{value!r} is not the name of a file beside the items' file")
-        return value
-
-
-class Csv(Strict):
-    """What differs from comma-separated UTF-8."""
-
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    encoding: str = "utf-8"
-
-    @field_validator("encoding")
-    @classmethod
-    def _encoding(cls, value: str) -> str:
-        try:
-            "a".encode(value)
-        except (LookupError, UnicodeError):  # an unknown name, or one like base64 that makes bytes of bytes
-            raise ValueError(f"{value!r} is no encoding; expected a name like utf-8 or latin-1") from None
         return value
 
 

@@ -14,8 +14,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from personalization_pipelines.content.files.formats import DOCUMENTS, format_of_suffix, row_formats
-from personalization_pipelines.content.files.formats.row_format import MAX_COLUMNS, RowFormat, SourceFile, first_line
-from personalization_pipelines.content.files.mapping import Csv
+from personalization_pipelines.content.files.formats.row_format import (
+    MAX_COLUMNS,
+    Csv,
+    RowFormat,
+    SourceFile,
+    first_line,
+)
 from personalization_pipelines.content.files.object_stores import StoredObject, list_objects
 from personalization_pipelines.foundation.errors import ImportRefused
 from personalization_pipelines.foundation.home import Home

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,14 @@ from personalization_pipelines.models.matrices.neighbour_search import all_pairs
 from personalization_pipelines.models.matrices.similarity import SIMILARITIES, damped
 from personalization_pipelines.models.matrices.training_data import TrainingData
 from personalization_pipelines.models.matrices.user_items import user_items
-from personalization_pipelines.models.parameters import CONTEXT_ITEMS, CONTEXT_RECENCY, Asked, ContextKind, Learning
-
-if TYPE_CHECKING:
-    from personalization_pipelines.website import Website
+from personalization_pipelines.models.parameters import (
+    CONTEXT_ITEMS,
+    CONTEXT_RECENCY,
+    Asked,
+    ContextKind,
+    KnownWebsite,
+    Learning,
+)
 
 
 class AlsoDid(Learning):
@@ -59,7 +63,7 @@ class AlsoDid(Learning):
         """Return the newest few items of the event: they stand in for the context items of a request."""
         return Asked({self.event: 1.0}, CONTEXT_RECENCY, CONTEXT_ITEMS)
 
-    def learner(self, website: Website) -> AlsoDidLearner:
+    def learner(self, website: KnownWebsite) -> AlsoDidLearner:
         """Return what learns it."""
         return AlsoDidLearner(self)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -11,10 +11,7 @@ from personalization_pipelines.models.forms.form import Learned
 from personalization_pipelines.models.forms.ranking import site_lists
 from personalization_pipelines.models.matrices.training_data import TrainingData
 from personalization_pipelines.models.named_items import banned_items, marked, named_items, rows_of
-from personalization_pipelines.models.parameters import ItemReference, Model
-
-if TYPE_CHECKING:
-    from personalization_pipelines.website import Website
+from personalization_pipelines.models.parameters import ItemReference, KnownWebsite, Model
 
 
 class Editorial(Model):
@@ -30,7 +27,7 @@ class Editorial(Model):
         """The items of the list."""
         return tuple(self.items)
 
-    def learner(self, website: Website) -> EditorialLearner:
+    def learner(self, website: KnownWebsite) -> EditorialLearner:
         """Return what learns it."""
         return EditorialLearner(self, website)
 
@@ -46,7 +43,7 @@ class EditorialLearner:
     features: tuple[str, ...] = ("items", "item_transfers")
     events: tuple[str, ...] = ()
 
-    def __init__(self, model: Editorial, website: Website) -> None:
+    def __init__(self, model: Editorial, website: KnownWebsite) -> None:
         self.model, self.website = model, website
 
     def learn(self, data: TrainingData) -> Learned:
@@ -74,7 +71,7 @@ class Blacklist(Model):
         """The items of the list."""
         return tuple(self.items)
 
-    def learner(self, website: Website) -> BlacklistLearner:
+    def learner(self, website: KnownWebsite) -> BlacklistLearner:
         """Return what learns it."""
         return BlacklistLearner(self, website)
 
@@ -90,7 +87,7 @@ class BlacklistLearner:
     features: tuple[str, ...] = ("items", "item_transfers")
     events: tuple[str, ...] = ()
 
-    def __init__(self, model: Blacklist, website: Website) -> None:
+    def __init__(self, model: Blacklist, website: KnownWebsite) -> None:
         self.model, self.website = model, website
 
     def learn(self, data: TrainingData) -> Learned:

@@ -33,12 +33,11 @@ from personalization_pipelines.models.forms.neighbours import Neighbours
 from personalization_pipelines.models.matrices.neighbour_search import all_pairs, counts_of
 from personalization_pipelines.models.matrices.training_data import EVENT_NAMES, TrainingData
 from personalization_pipelines.models.matrices.user_items import user_items
-from personalization_pipelines.models.parameters import PROFILE_ITEMS, Asked, ContextKind, Learning
+from personalization_pipelines.models.parameters import PROFILE_ITEMS, Asked, ContextKind, KnownWebsite, Learning
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-    from personalization_pipelines.website import Website
 
 BM25_K1 = 1.2
 BM25_B = 0.25
@@ -69,7 +68,7 @@ class ItemKnn(Learning):
         """Return all that visitors do, by the website's weights."""
         return Asked(weights, self.recency, PROFILE_ITEMS)
 
-    def learner(self, website: Website) -> ItemKnnLearner:
+    def learner(self, website: KnownWebsite) -> ItemKnnLearner:
         """Return what learns it."""
         return ItemKnnLearner(self)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,7 @@ from personalization_pipelines.models.forms.form import Learned
 from personalization_pipelines.models.forms.ranked_lists import rank_lists
 from personalization_pipelines.models.forms.ranking import Ranking, category_key, site_key, without_empty
 from personalization_pipelines.models.matrices.training_data import NOBODY, Interactions, TrainingData
-from personalization_pipelines.models.parameters import EventName, Learning
-
-if TYPE_CHECKING:
-    from personalization_pipelines.website import Website
+from personalization_pipelines.models.parameters import EventName, KnownWebsite, Learning
 
 BLOCK_ENTRIES = 2_000_000
 
@@ -52,7 +49,7 @@ class Popularity(Learning):
         """The event that makes an item wanted."""
         return self.event
 
-    def learner(self, website: Website) -> PopularityLearner:
+    def learner(self, website: KnownWebsite) -> PopularityLearner:
         """Return what learns it."""
         return PopularityLearner(self)
 

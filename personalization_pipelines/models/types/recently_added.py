@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -11,10 +11,7 @@ from personalization_pipelines.foundation.fields import Span
 from personalization_pipelines.models.forms.form import Learned
 from personalization_pipelines.models.forms.ranking import site_lists
 from personalization_pipelines.models.matrices.training_data import TrainingData
-from personalization_pipelines.models.parameters import Model
-
-if TYPE_CHECKING:
-    from personalization_pipelines.website import Website
+from personalization_pipelines.models.parameters import KnownWebsite, Model
 
 
 class RecentlyAdded(Model):
@@ -25,7 +22,7 @@ class RecentlyAdded(Model):
     item_age: Span = timedelta(days=10)
     """How long an item is new."""
 
-    def learner(self, website: Website) -> RecentlyAddedLearner:
+    def learner(self, website: KnownWebsite) -> RecentlyAddedLearner:
         """Return what learns it."""
         return RecentlyAddedLearner(self)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,7 @@ from numpy.typing import NDArray
 from personalization_pipelines.foundation.array_checks import check_range
 from personalization_pipelines.models.forms.form import Arrays, Form, Learned, Lists, Rows, Scores
 from personalization_pipelines.models.matrices.training_data import TrainingData
-from personalization_pipelines.models.parameters import Model
-
-if TYPE_CHECKING:
-    from personalization_pipelines.website import Website  # which looks for model types while it is imported
+from personalization_pipelines.models.parameters import KnownWebsite, Model
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class Backwards(Model):
     type: Literal["backwards"]
     """The last items of the catalogue first."""
 
-    def learner(self, website: Website) -> BackwardsLearner:
+    def learner(self, website: KnownWebsite) -> BackwardsLearner:
         return BackwardsLearner(self.list_length)
 
 

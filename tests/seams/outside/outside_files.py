@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from personalization_pipelines.content.files.formats.row_format import RowFormat, SourceFile
-from personalization_pipelines.content.files.mapping import Csv
+from personalization_pipelines.content.files.formats.row_format import Csv, RowFormat, SourceFile
 
 
 class PipeSeparated(RowFormat):

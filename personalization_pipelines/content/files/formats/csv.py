@@ -18,12 +18,12 @@ import pyarrow.csv
 
 from personalization_pipelines.content.files.formats.row_format import (
     PIECE_BYTES,
+    Csv,
     Problem,
     RowFormat,
     SourceFile,
     marked,
 )
-from personalization_pipelines.content.files.mapping import Csv
 from personalization_pipelines.content.files.quotes import implausible, line_breaks, misplaced_quote
 from personalization_pipelines.foundation.errors import ImportRefused
 

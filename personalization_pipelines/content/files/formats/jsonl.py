@@ -14,6 +14,7 @@ from personalization_pipelines.content.files.formats.row_format import (
     JSON_CELL,
     MAX_COLUMNS,
     PIECE_BYTES,
+    Csv,
     Problem,
     RowFormat,
     SourceFile,
@@ -28,7 +29,6 @@ from personalization_pipelines.content.files.json_lines import (
     read_keys,
     read_object,
 )
-from personalization_pipelines.content.files.mapping import Csv
 from personalization_pipelines.foundation.errors import ImportRefused
 
 JSON_BATCH_ROWS = 65_536

@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from personalization_pipelines.content.files.formats.row_format import (
+    Csv,
     Problem,
     RowFormat,
     SourceFile,
     first_line,
     marked,
 )
-from personalization_pipelines.content.files.mapping import Csv
 from personalization_pipelines.foundation.errors import ImportRefused
 
 BATCH_ROWS = 262_144

@@ -12,11 +12,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import pyarrow as pa
+from pydantic import Field, field_validator
 
-from personalization_pipelines.content.files.mapping import Csv
+from personalization_pipelines.foundation.fields import Strict
 
 MAX_COLUMNS = 1000
 PIECE_BYTES = 1 << 20
@@ -32,6 +33,22 @@ class Problem(NamedTuple):
     column: str
     place: str
     reason: str
+
+
+class Csv(Strict):
+    """What differs from comma-separated UTF-8."""
+
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    encoding: str = "utf-8"
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding(cls, value: str) -> str:
+        try:
+            "a".encode(value)
+        except (LookupError, UnicodeError):  # an unknown name, or one like base64 that makes bytes of bytes
+            raise ValueError(f"{value!r} is no encoding; expected a name like utf-8 or latin-1") from None
+        return value
 
 
 @dataclass(frozen=True)
